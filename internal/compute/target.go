@@ -1,0 +1,65 @@
+// Package compute keeps compute targets: attach, update, detach, health, and their connections.
+package compute
+
+import (
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// Target is an attached compute target.
+type Target struct {
+	Workspace, Name string
+	ID              string // ULID: what drivers know it by
+	Kind            string
+	Spec            Spec
+	Status          Status
+	CreatedBy       string
+	Created         time.Time
+	Revision        int64 // counts changes of Spec; a connection belongs to one revision
+}
+
+// Spec is what the user asked for.
+type Spec struct {
+	Options map[string]any    // as given, without defaults and secrets
+	Sealed  map[string][]byte // secrets, by option path, sealed for SecretPlace
+	Shared  bool              // may stand for a computer that another target stands for
+}
+
+// Status is what the reconciler saw.
+type Status struct {
+	State      State
+	Error      *fault.Error // of a failed attach, update or detach
+	Conditions []Condition
+	Seen       driver.Observation // the latest
+	Revision   int64              // of Spec when it was last observed
+	Force      bool               // detach though runs are active
+	Changed    time.Time          // of State
+}
+
+// Condition is one aspect of a target's health.
+type Condition struct {
+	Type            string // "Reachable", "Ready"
+	OK              bool
+	Reason, Message string
+	Since           time.Time
+}
+
+// Key returns the record's key.
+func (t Target) Key() store.Key { return store.Key{Workspace: t.Workspace, Name: t.Name} }
+
+// SecretPlace names where a secret of t belongs, for sealing.
+func (t Target) SecretPlace(path string) string {
+	return "compute/" + t.ID + "/" + path
+}
+
+// Filter selects targets. "" means any. Machine selects those whose latest observation has it.
+type Filter struct{ Workspace, Kind, Machine string }
+
+// Store keeps targets, in the order of their names.
+type Store = store.Repo[Target, Filter]
+
+// WorkKind is the kind of the work rows of targets.
+const WorkKind = "compute"

@@ -1,0 +1,105 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net"
+)
+
+// Optional capabilities. A kind has those that its Conn type implements. One type may have them
+// all, so no two may share a method name: the test of this package embeds them in one interface.
+
+// Host is the capability below the others: commands, files and streams on a machine.
+type Host interface {
+	Conn
+	// Exec runs argv, without a shell, until it ends.
+	Exec(ctx context.Context, argv []string, std Stdio) (exit int, err error)
+	// FS returns the machine's files.
+	FS() FS
+	// Dial opens a stream from the machine: "tcp" or "unix".
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// FS is a machine's files, by absolute path.
+type FS interface {
+	OpenFile(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
+	// WriteFile makes the whole file appear, with its folders, or nothing.
+	WriteFile(ctx context.Context, name string, mode fs.FileMode, r io.Reader) error
+	ReadDir(ctx context.Context, name string) ([]fs.FileInfo, error)
+	RemoveAll(ctx context.Context, name string) error
+}
+
+// Stdio is what a command reads and writes. Resize non-nil asks for a terminal.
+type Stdio struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Resize   <-chan [2]int // columns, rows
+}
+
+// Runner is the capability to run jobs.
+type Runner interface {
+	Conn
+	// Start starts job, or finds it if job.ID was started before. An attempt below the highest
+	// that the target has seen of the same run is refused: fault.Precondition, Reason "Fenced".
+	Start(ctx context.Context, job Job) (Handle, error)
+	// Poll reads the job's state. A job the target has no record of is JobLost, not an error.
+	Poll(ctx context.Context, h Handle) (JobStatus, error)
+	// Cancel asks the job to stop; Poll tells when it has.
+	Cancel(ctx context.Context, h Handle) error
+	// Release deletes what Start left on the target. It follows a final state exactly when
+	// logs and outputs are safe.
+	Release(ctx context.Context, h Handle) error
+}
+
+// Watcher is the capability to tell of changes early.
+type Watcher interface {
+	// Watch calls changed with a job's ID when it may have changed, until ctx ends. It may miss
+	// some: it wakes the run's row, and Poll stays the truth. There is one per target.
+	Watch(ctx context.Context, changed func(jobID string)) error
+}
+
+// LogReader is the capability to read a job's log.
+type LogReader interface {
+	// ReadLog opens the job's log at a byte offset. A kind that can push keeps the stream open
+	// until the log is complete; others end it at what there is. Offsets survive a restart.
+	ReadLog(ctx context.Context, h Handle, offset int64) (io.ReadCloser, error)
+}
+
+// Outputs is the capability to fetch the files that a job left in its folders outputs and logs.
+type Outputs interface {
+	// ListOutputs returns them in the order of their paths, which start with "outputs/" or "logs/".
+	ListOutputs(ctx context.Context, h Handle) ([]File, error)
+	OpenOutput(ctx context.Context, h Handle, name string, offset int64) (io.ReadCloser, error)
+}
+
+// EnvBuilder is the capability to build environments where the jobs run.
+type EnvBuilder interface {
+	// Build starts a build, or finds the one with this digest. A failed build is started anew.
+	Build(ctx context.Context, digest string, d Definition) error
+	// BuildStatus returns the state of a build; BuildMissing if there is no record of it.
+	BuildStatus(ctx context.Context, digest string) (BuildStatus, error)
+	// BuildLog opens the build's log at a byte offset; like ReadLog.
+	BuildLog(ctx context.Context, digest string, offset int64) (io.ReadCloser, error)
+}
+
+// Cleaner is the capability to take away what we left on a target.
+type Cleaner interface {
+	// Clean removes it all and says what it was; dryRun only says.
+	Clean(ctx context.Context, dryRun bool) ([]Item, error)
+}
+
+// Item is one thing of ours on a target: a process, a folder, a pod.
+type Item struct {
+	Type, Name string
+	Bytes      int64
+	Removed    bool
+}
+
+// Handle is a driver's own record of what it started. The control plane stores it and never
+// looks inside; Version lets a newer binary read what an older one wrote.
+type Handle struct {
+	Version int             `json:"version"`
+	Data    json.RawMessage `json:"data"`
+}

@@ -1,0 +1,139 @@
+// Package driver is the contract between the control plane and the kinds of compute target.
+package driver
+
+import (
+	"context"
+	"net"
+	"reflect"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// Kind describes one kind of compute target. It is data: listing kinds opens nothing.
+type Kind struct {
+	Name          string   // the folder, the CLI noun, the "kind" log attribute: "sshvm"
+	Summary       string   // one sentence: CLI help, web form, reference page
+	ComputeTypes  []string // its names on the wire: {"AKS", "Kubernetes"}; none: no foreign face shows it
+	Attached      bool     // the machines were there before and stay after (isAttachedCompute)
+	Implicit      bool     // every workspace has one without attaching: "local"
+	ResourceTypes []string // the ARM types it stands for: "Microsoft.Compute/virtualMachines"
+	Options       []Option // what attaching takes; everything that shows or reads them derives from here
+
+	// Document returns what an answer's "properties" must hold: the faces have no per-kind code.
+	Document func(View) map[string]any
+	// Prototype is a nil value of the type that Connect returns. Its method set is the kind's
+	// capability list: see Can.
+	Prototype Conn
+	// Connect checks the options and makes a connection. It dials nothing: the first call does.
+	Connect func(ctx context.Context, t Target) (Conn, error)
+}
+
+// Option is one setting of a kind.
+type Option struct {
+	Path      string // JSON path in the ARM "properties": "administratorAccount.username"
+	Type      OptionType
+	Help      string
+	Default   any
+	Many      bool // a list of Type: jump hosts, members of a pool
+	Required  bool
+	Secret    bool // sealed at rest; never leaves the server again
+	Immutable bool // changing it takes detach and attach
+}
+
+// OptionType is the type of an option's value.
+type OptionType string
+
+// The option types, with the Go type that a Target carries for each.
+const (
+	String    OptionType = "string"   // string
+	Int       OptionType = "int"      // int64
+	Bool      OptionType = "bool"     // bool
+	Duration  OptionType = "duration" // time.Duration; ISO 8601 or Go's form on the wire
+	Object    OptionType = "object"   // map[string]any, passed through as JSON
+	TargetRef OptionType = "target"   // string: names an attached target or an inventory host; see Target.On
+)
+
+// Target is an attached compute target as its driver sees it: settings with defaults applied,
+// secrets opened, nothing about workspaces, users or HTTP.
+type Target struct {
+	ID      string // stable and unique; [a-z0-9-]{1,32}
+	Options map[string]any
+	Secrets map[string]string
+	On      map[string][]Conn                           // by option path; the control plane opens and closes them
+	Home    func(ctx context.Context) (net.Conn, error) // to the server's own listener, for relays
+}
+
+// View is what Document sees of a target.
+type View struct {
+	ComputeType string
+	CreatedBy   string
+	Options     map[string]any // without the secret ones
+	Seen        Observation    // the latest; zero before the first
+}
+
+// Conn is an open connection to one target.
+//
+// The rules below hold for Conn and for every capability:
+//   - A call returns within its context's deadline. What takes longer is started by one call
+//     and watched by later ones.
+//   - A call repeated with the same arguments, after success, failure or a crash in between,
+//     has no further effect and returns the same answer.
+//   - Errors are *fault.Error: Unavailable is retried, every other code ends the operation.
+//   - Methods may be called from several goroutines.
+type Conn interface {
+	// Observe reads the target's state and changes nothing that lasts. A target that is gone is an
+	// answer (Exists false), not an error. Beside an error it returns the checks made so far; the
+	// first required one that failed is the error.
+	Observe(ctx context.Context) (Observation, error)
+	// Close ends the connection. What runs on the target goes on.
+	Close() error
+}
+
+// Observation is what a driver saw of its target.
+type Observation struct {
+	Exists, Ready   bool
+	Reason, Message string            // why not ready; Reason is stable CamelCase: "DiskFull"
+	Identity        string            // which machine or account it is now; equal for two names of one thing
+	Lasting         string            // what of that survives a restart (machine-id): compared when the other is away
+	Checks          []Check           // in the order made
+	Machines        []Machine         // where jobs can go; none: the engine behind the target places them
+	Facts           map[string]string // "python.version", "driver.cuda": shown, never acted on
+	Observed        time.Time
+}
+
+// Check is one named step of looking at a target.
+type Check struct {
+	Name         string // "tcp", "host-key", "login": stable
+	Required, OK bool
+	Duration     time.Duration
+	Evidence     []string // the remote's own words, without secrets
+	Reason       string   // as in fault.Error
+	Fix          string   // what to do when it failed
+}
+
+// Machine is a place for jobs. Slots belong to Identity, whichever target they were taken through.
+type Machine struct {
+	Identity, Name string
+	Runs           int // at once
+	GPUs           int
+	CPU            float64 // cores
+	Memory         int64   // bytes
+}
+
+// Can reports whether a kind has capability C. It asks the type, so it needs no connection
+// and cannot disagree with the code.
+func Can[C any](k Kind) bool { _, ok := any(k.Prototype).(C); return ok }
+
+// As returns conn as capability C, or a fault.Unsupported that names the missing capability.
+func As[C any](conn Conn) (C, error) {
+	c, ok := conn.(C)
+	if !ok {
+		name := reflect.TypeFor[C]().Name()
+		return c, &fault.Error{
+			Code: fault.Unsupported, Reason: "CapabilityMissing", What: "this compute target cannot do this",
+			Why: "its kind lacks the capability " + name, Fix: "choose a target of another kind; run: zaffre compute kinds",
+		}
+	}
+	return c, nil
+}

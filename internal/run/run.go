@@ -1,0 +1,166 @@
+// Package run keeps experiments and runs: submit, placement, cancel, logs, artifacts.
+package run
+
+import (
+	"context"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// Run is one execution of a script, with all its attempts.
+type Run struct {
+	Workspace, Name string // Name is the client's own, unique in the workspace; else it is ID
+	ID              string // ULID
+	Experiment      string
+	Number          int64 // of the run in its experiment, from 1
+	Display         string
+	Parent          string // name of the run that it is a child of
+	Origin          Origin
+	Tags            map[string]string
+	Properties      map[string]string
+	Spec            Spec
+	Status          Status
+	CreatedBy       string
+	Created         time.Time
+}
+
+// Key returns the record's key.
+func (r Run) Key() store.Key { return store.Key{Workspace: r.Workspace, Name: r.Name} }
+
+// Spec is what the user asked for. It never changes after submit.
+type Spec struct {
+	Target      string            // name of a compute target in the workspace
+	Command     []string          // argv; a first word "python" is the environment's interpreter
+	Dir         string            // working folder below the code
+	Snapshot    string            // snapshot ID; "": no code
+	Environment string            // "name:version"; "": the target's own interpreter
+	Digest      string            // of the environment; "" for none
+	Env         map[string]string // variables
+	GPUs        int
+	CPU         float64 // cores
+	Memory      int64   // bytes
+	Priority    int     // higher goes first
+	Timeout     time.Duration
+	Retries     int // how many more attempts after one that failed or was lost
+}
+
+// Status is what became of it.
+type Status struct {
+	State      State
+	Attempts   []Attempt // the last is the current one
+	Error      *fault.Error
+	Conditions []Condition // why it waits, was retried, was rebuilt: the newest of each type
+	Warnings   []string
+	Cancel     bool // the user asked for the end
+	Changed    time.Time
+	Started    time.Time // of the first attempt's process
+	Ended      time.Time
+}
+
+// Attempt is one try to run it. It is written before anything starts, and is never removed.
+type Attempt struct {
+	Number  int
+	JobID   string // "z-<ulid>-<number>"
+	Target  string // ID of the compute target
+	Slots   []driver.Slot
+	Handle  *driver.Handle // nil: not known to be started
+	Runtime driver.Runtime
+	Outcome driver.JobStatus // as last polled
+}
+
+// Condition tells one thing about a run in words.
+type Condition struct {
+	Type            string // "Placed", "Environment", "Retried", "Reachable"
+	OK              bool
+	Reason, Message string
+	Since           time.Time
+}
+
+// Attempt returns the current attempt, nil before the first.
+func (r *Run) Attempt() *Attempt {
+	if n := len(r.Status.Attempts); n > 0 {
+		return &r.Status.Attempts[n-1]
+	}
+	return nil
+}
+
+// ServerTarget is the name of the implicit target: the machine of the server. It is one record for
+// all workspaces.
+const ServerTarget = "server"
+
+// TargetKey returns the key of the run's compute target.
+func (r Run) TargetKey() store.Key {
+	if r.Spec.Target == ServerTarget {
+		return store.Key{Workspace: store.Global, Name: ServerTarget}
+	}
+	return store.Key{Workspace: r.Workspace, Name: r.Spec.Target}
+}
+
+// Waiting reports whether the run waits for slots.
+func (r Run) Waiting() bool {
+	a := r.Attempt()
+	return r.Status.State == Queued && (a == nil || a.Outcome.State.Final() && a.Outcome.State != "")
+}
+
+// Filter selects runs; a zero field selects any. The list's order is the newest first.
+type Filter struct {
+	Workspace  string
+	Experiment string
+	Target     string
+	Parent     string
+	State      State
+	Active     bool // not in a final state
+	Tag        string
+}
+
+// Store keeps runs, the newest first.
+type Store interface {
+	store.Repo[Run, Filter]
+	// Queue returns at most n runs that wait for a target (see Run.Waiting), in the order in which
+	// they are to start: by priority, then by age.
+	Queue(ctx context.Context, target store.Key, n int) ([]Run, error)
+}
+
+// ExperimentStore keeps experiments, in the order of their names.
+type ExperimentStore = store.Repo[Experiment, ExperimentFilter]
+
+// ArtifactStore keeps artifacts, in the order of their paths.
+type ArtifactStore = store.Repo[Artifact, ArtifactFilter]
+
+// Experiment is a set of runs with a name.
+type Experiment struct {
+	Workspace, Name string
+	Runs            int64 // how many were ever submitted: the last run's Number
+	Created         time.Time
+}
+
+// Key returns the record's key.
+func (e Experiment) Key() store.Key { return store.Key{Workspace: e.Workspace, Name: e.Name} }
+
+// ExperimentFilter selects experiments.
+type ExperimentFilter struct{ Workspace string }
+
+// Artifact is a file that a run left. Its bytes lie in the blob store under its hash.
+type Artifact struct {
+	Run     string // the run's ID
+	Path    string // "outputs/model.pkl"
+	Size    int64
+	Hash    string // SHA-256, hex
+	Created time.Time
+}
+
+// Key returns the record's key: the run's ID and the path.
+func (a Artifact) Key() store.Key { return store.Key{Workspace: a.Run, Name: a.Path} }
+
+// ArtifactFilter selects the artifacts of a run, below a prefix of their paths.
+type ArtifactFilter struct{ Run, Prefix string }
+
+// WorkKind is the kind of the work rows of runs, PlacementKind that of their targets' queues
+// (the work row's ID is the target's key).
+const (
+	WorkKind      = "run"
+	PlacementKind = "placement"
+)
