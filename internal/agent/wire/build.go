@@ -1,0 +1,37 @@
+package wire
+
+// Build asks for an environment below the agent's root, in its own folder. Equal digests are
+// the same build.
+type Build struct {
+	Digest       string   `json:"digest"`
+	Python       string   `json:"python,omitzero"`       // the version asked for, "3.10"; "": the machine's default
+	Exact        bool     `json:"exact,omitzero"`        // refuse rather than take a newer minor version
+	Requirements []string `json:"requirements,omitzero"` // requirement lines, resolved together
+	PipOnly      []string `json:"pip_only,omitzero"`     // raw lines and options that only pip reads
+	IndexOptions []string `json:"index_options,omitzero"`
+	Notes        []string `json:"notes,omitzero"`        // what the definition asked for and does not get
+	UserManaged  bool     `json:"user_managed,omitzero"` // use Interpreter as it is, build nothing
+	Interpreter  string   `json:"interpreter,omitzero"`  // a path or a name; "" is "python3"
+	Interpreters []string `json:"interpreters,omitzero"` // more folders or paths to look for Pythons
+}
+
+// The states of a build.
+const (
+	BuildMissing = "missing"
+	BuildRunning = "running"
+	BuildDone    = "done"
+	BuildFailed  = "failed"
+)
+
+// BuildResult is how a build stands. The zero value is no build.
+type BuildResult struct {
+	State    string   `json:"state"`
+	Prefix   string   `json:"prefix,omitzero"`  // the folder with bin/python, once done
+	Python   string   `json:"python,omitzero"`  // the interpreter, once done; the user's own when user-managed
+	Version  string   `json:"version,omitzero"` // of the interpreter: "3.10.13"
+	Way      string   `json:"way,omitzero"`     // "uv", "conda", "host"
+	Warnings []string `json:"warnings,omitzero"`
+	Reason   string   `json:"reason,omitzero"` // of a failure, as in fault.Error
+	Message  string   `json:"message,omitzero"`
+	Fix      string   `json:"fix,omitzero"`
+}
