@@ -1,2 +1,243 @@
-// Package wire is what the agent and the control plane say to each other.
+// Package wire is what the agent and the control plane say to each other: the messages, and how
+// they stand on a stream. Neither side trusts the other's lengths.
 package wire
+
+import (
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// Version is the version of the channel. An agent of another version is replaced, not asked.
+const Version = 1
+
+// The operations. Each takes one stream: a request, then what its comment says.
+const (
+	OpHello       = "hello"        // -> Hello
+	OpStart       = "start"        // Job -> Empty
+	OpPoll        = "poll"         // JobRef -> Status
+	OpCancel      = "cancel"       // JobRef -> Empty
+	OpRelease     = "release"      // JobRef -> Empty
+	OpLog         = "log"          // JobRef with Offset -> Empty, then bytes until the log is complete
+	OpWatch       = "watch"        // -> Empty, then a Changed for each change
+	OpOutputs     = "outputs"      // JobRef -> []File
+	OpOutput      = "output"       // JobRef with Name, Offset -> Empty, then bytes
+	OpMissing     = "missing"      // Hashes -> Hashes
+	OpPut         = "put"          // a PutFile and its bytes for each file, then an end -> Empty
+	OpBuild       = "build"        // Build -> Empty
+	OpBuildStatus = "build_status" // BuildRef -> BuildResult
+	OpBuildLog    = "build_log"    // BuildRef with Offset -> Empty, then bytes until the log is complete
+	OpFacts       = "facts"        // FactsRequest -> Facts
+	OpClean       = "clean"        // Clean -> []Item
+	OpExec        = "exec"         // Exec, then bytes of stdin <-> Empty, Output messages, ExecResult
+	OpOpen        = "open"         // Path with Offset -> Empty, then bytes
+	OpWrite       = "write"        // Path with Mode, then bytes -> Empty
+	OpReadDir     = "readdir"      // Path -> []FileInfo
+	OpRemove      = "remove"       // Path -> Empty
+	OpDial        = "dial"         // Dial -> Empty, then bytes both ways
+)
+
+// Request opens a stream.
+type Request struct {
+	Op string `json:"op"`
+}
+
+// Empty is an answer that says only that it worked.
+type Empty struct{}
+
+// Hello is who the agent is.
+type Hello struct {
+	Version int    `json:"version"`
+	BootID  string `json:"boot_id"`
+	PID     int    `json:"pid"`
+	UID     int    `json:"uid"`
+}
+
+// Job is one attempt, as the agent gets it: driver.Job without what the server resolves.
+type Job struct {
+	ID      string            `json:"id"`
+	Run     string            `json:"run"`
+	Attempt int               `json:"attempt"`
+	Command []string          `json:"command"`
+	Dir     string            `json:"dir,omitzero"`
+	Env     map[string]string `json:"env,omitzero"`
+	Files   []File            `json:"files,omitzero"`
+	Prefix  string            `json:"prefix,omitzero"` // of the runtime
+	Python  string            `json:"python,omitzero"` // user-managed interpreter
+	GPUs    *[]int            `json:"gpus,omitzero"`   // those of its slots; nil: the machine has none
+	Memory  int64             `json:"memory,omitzero"` // bytes
+	Timeout time.Duration     `json:"timeout,omitzero"`
+	Grace   time.Duration     `json:"grace,omitzero"`
+}
+
+// JobRef names a job, and a place in it where the operation needs one.
+type JobRef struct {
+	Job    string `json:"job"`
+	Name   string `json:"name,omitzero"`
+	Offset int64  `json:"offset,omitzero"`
+}
+
+// File is one entry of a manifest, as in driver.File.
+type File struct {
+	Path string `json:"path"`
+	Mode uint32 `json:"mode"`
+	Size int64  `json:"size"`
+	Hash string `json:"hash,omitzero"`
+}
+
+// The states of a job, as in package driver.
+const (
+	JobPending  = "pending"
+	JobRunning  = "running"
+	JobDone     = "done"
+	JobFailed   = "failed"
+	JobCanceled = "canceled"
+	JobLost     = "lost"
+)
+
+// Status is how a job stands. It is also what exit.json holds.
+type Status struct {
+	State    string    `json:"state"`
+	ExitCode int       `json:"exit_code,omitzero"`
+	Signal   int       `json:"signal,omitzero"`
+	Reason   string    `json:"reason,omitzero"`
+	Message  string    `json:"message,omitzero"`
+	Started  time.Time `json:"started,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
+}
+
+// Changed says that a job may have changed.
+type Changed struct {
+	Job string `json:"job"`
+}
+
+// Hashes is a list of SHA-256 in lower-case hex.
+type Hashes struct {
+	Hashes []string `json:"hashes"`
+}
+
+// PutFile announces the bytes of one file.
+type PutFile struct {
+	Hash string `json:"hash"`
+}
+
+// BuildRef names a build.
+type BuildRef struct {
+	Digest string `json:"digest"`
+	Offset int64  `json:"offset,omitzero"`
+}
+
+// FactsRequest asks for facts.
+type FactsRequest struct {
+	Interpreters []string `json:"interpreters,omitzero"` // more folders or paths to look for Pythons
+}
+
+// Facts is what the agent knows of its machine.
+type Facts struct {
+	OS        string    `json:"os"`
+	Arch      string    `json:"arch"`
+	Hostname  string    `json:"hostname"`
+	BootID    string    `json:"boot_id"`
+	MachineID string    `json:"machine_id,omitzero"`
+	User      string    `json:"user"` // name or number
+	CPUs      int       `json:"cpus"`
+	Memory    int64     `json:"memory"` // bytes, of the machine or of the control group if that is less
+	GPUs      []GPU     `json:"gpus,omitzero"`
+	GPUError  string    `json:"gpu_error,omitzero"` // why the tool that lists them failed
+	Root      string    `json:"root"`
+	DiskFree  int64     `json:"disk_free"` // bytes, below Root
+	RootError string    `json:"root_error,omitzero"`
+	NoExec    bool      `json:"no_exec,omitzero"` // programs below Root cannot run
+	Pythons   []Python  `json:"pythons,omitzero"`
+	UV        string    `json:"uv,omitzero"` // path
+	Time      time.Time `json:"time"`
+}
+
+// GPU is one GPU.
+type GPU struct {
+	Index  int    `json:"index"`
+	UUID   string `json:"uuid"`
+	Name   string `json:"name"`
+	Memory int64  `json:"memory"` // bytes
+	Driver string `json:"driver"`
+}
+
+// Python is an interpreter.
+type Python struct {
+	Path    string `json:"path"`
+	Version string `json:"version"` // "3.10.13"
+}
+
+// Clean asks to remove all that the agent made.
+type Clean struct {
+	DryRun bool `json:"dry_run"`
+}
+
+// Item is one thing of ours, as in driver.Item.
+type Item struct {
+	Type    string `json:"type"`
+	Name    string `json:"name"`
+	Bytes   int64  `json:"bytes"`
+	Removed bool   `json:"removed"`
+}
+
+// Exec asks to run a command.
+type Exec struct {
+	Argv []string `json:"argv"`
+}
+
+// Output is what a command wrote, to stream 1 or 2.
+type Output struct {
+	Stream int    `json:"stream"`
+	Data   []byte `json:"data"`
+	Exit   *int   `json:"exit,omitzero"` // the last message: how it ended
+}
+
+// Path names a file of the machine.
+type Path struct {
+	Path   string `json:"path"`
+	Offset int64  `json:"offset,omitzero"`
+	Mode   uint32 `json:"mode,omitzero"`
+}
+
+// FileInfo is one entry of a folder. Mode is an fs.FileMode.
+type FileInfo struct {
+	Name    string    `json:"name"`
+	Size    int64     `json:"size"`
+	Mode    uint32    `json:"mode"`
+	ModTime time.Time `json:"mod_time"`
+}
+
+// Dial asks for a connection from the machine.
+type Dial struct {
+	Network string `json:"network"`
+	Addr    string `json:"addr"`
+}
+
+// Fault is a fault.Error on the channel.
+type Fault struct {
+	Code     fault.Code `json:"code"`
+	Reason   string     `json:"reason"`
+	What     string     `json:"what"`
+	Why      string     `json:"why"`
+	Fix      string     `json:"fix"`
+	Field    string     `json:"field,omitzero"`
+	Evidence []string   `json:"evidence,omitzero"`
+}
+
+// NewFault returns err for the channel. What is underneath stays here.
+func NewFault(err error) Fault {
+	e := fault.From(err)
+	f := Fault{Code: e.Code, Reason: e.Reason, What: e.What, Why: e.Why, Fix: e.Fix, Field: e.Field, Evidence: e.Evidence}
+	if e.Err != nil && e.Code == fault.Internal {
+		f.Evidence = append(f.Evidence, e.Err.Error())
+	}
+	return f
+}
+
+// Err returns f as the error that it was.
+func (f Fault) Err() error {
+	return &fault.Error{
+		Code: f.Code, Reason: f.Reason, What: f.What, Why: f.Why, Fix: f.Fix, Field: f.Field, Evidence: f.Evidence,
+	}
+}
