@@ -61,5 +61,9 @@ type Filter struct{ Workspace, Kind, Machine string }
 // Store keeps targets, in the order of their names.
 type Store = store.Repo[Target, Filter]
 
-// WorkKind is the kind of the work rows of targets.
-const WorkKind = "compute"
+// WorkKind is the kind of the work rows of targets. PlacementKind is that of the queues of runs that
+// wait for them, which package run works on; both have the target's key as ID.
+const (
+	WorkKind      = "compute"
+	PlacementKind = "placement"
+)

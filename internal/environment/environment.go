@@ -47,14 +47,19 @@ func Digest(d driver.Definition) string {
 
 // Build is the state of one digest on one target.
 type Build struct {
-	Digest, Target string // Target is a compute target's ID
+	Digest, Target string    // Target is a compute target's ID
+	TargetKey      store.Key // and its key
 	Definition     driver.Definition
 	Status         driver.BuildStatus
+	Handed         bool // to the target
 	Started, Ended time.Time
 }
 
 // Key returns the record's key: the target's ID stands in for a workspace.
 func (b Build) Key() store.Key { return store.Key{Workspace: b.Target, Name: b.Digest} }
+
+// WorkKind is the kind of the work rows of builds.
+const WorkKind = "build"
 
 // BuildFilter selects builds. Target "" is all.
 type BuildFilter struct{ Target string }

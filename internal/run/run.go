@@ -158,9 +158,5 @@ func (a Artifact) Key() store.Key { return store.Key{Workspace: a.Run, Name: a.P
 // ArtifactFilter selects the artifacts of a run, below a prefix of their paths.
 type ArtifactFilter struct{ Run, Prefix string }
 
-// WorkKind is the kind of the work rows of runs, PlacementKind that of their targets' queues
-// (the work row's ID is the target's key).
-const (
-	WorkKind      = "run"
-	PlacementKind = "placement"
-)
+// WorkKind is the kind of the work rows of runs.
+const WorkKind = "run"

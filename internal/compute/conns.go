@@ -1,0 +1,201 @@
+package compute
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// idleAfter is how long a connection that nobody uses stays open.
+const idleAfter = 10 * time.Minute
+
+// pool keeps one connection per target. A connection belongs to a revision of the target's spec: a
+// newer one replaces it, and it closes when its last user is done.
+type pool struct {
+	mu    sync.Mutex
+	conns map[string]*shared // by target ID
+}
+
+type shared struct {
+	mu       sync.Mutex // held while connecting
+	revision int64
+	conn     driver.Conn
+	closers  []func() // of the connections below
+
+	users int // guarded by pool.mu, like the rest
+	stale bool
+	idle  *time.Timer
+}
+
+func newPool() *pool { return &pool{conns: map[string]*shared{}} }
+
+// acquire returns the target's entry, counted as used.
+func (p *pool) acquire(id string, revision int64) *shared {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.conns[id]
+	if e != nil && e.revision < revision {
+		p.drop(id)
+		e = nil
+	}
+	if e == nil {
+		e = &shared{revision: revision}
+		p.conns[id] = e
+	}
+	e.users++
+	if e.idle != nil {
+		e.idle.Stop()
+	}
+	return e
+}
+
+func (p *pool) release(id string, e *shared) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.users--; e.users > 0 {
+		return
+	}
+	if e.stale {
+		go e.shut()
+		return
+	}
+	e.idle = time.AfterFunc(idleAfter, func() { p.expire(id, e) })
+}
+
+func (p *pool) expire(id string, e *shared) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.users == 0 && p.conns[id] == e {
+		p.drop(id)
+	}
+}
+
+// drop takes a connection out of the pool; it closes now or when its last user is done. The caller
+// holds p.mu.
+func (p *pool) drop(id string) {
+	e := p.conns[id]
+	if e == nil {
+		return
+	}
+	delete(p.conns, id)
+	e.stale = true
+	if e.idle != nil {
+		e.idle.Stop()
+	}
+	if e.users == 0 {
+		go e.shut()
+	}
+}
+
+func (p *pool) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(id)
+}
+
+// close closes every connection, used or not.
+func (p *pool) close() {
+	p.mu.Lock()
+	all := p.conns
+	p.conns = map[string]*shared{}
+	p.mu.Unlock()
+	for _, e := range all {
+		if e.idle != nil {
+			e.idle.Stop()
+		}
+		e.shut()
+	}
+}
+
+func (e *shared) shut() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn != nil {
+		e.conn.Close()
+		e.conn = nil
+	}
+	for _, c := range e.closers {
+		c()
+	}
+	e.closers = nil
+}
+
+// Use calls f with the connection to a target, which may be shared with others and stays open
+// until f returns.
+func (s *Service) Use(ctx context.Context, t Target, f func(driver.Conn) error) error {
+	conn, done, err := s.open(ctx, t, 0)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f(conn)
+}
+
+// maxDepth bounds how many targets may stand on one another.
+const maxDepth = 8
+
+func (s *Service) open(ctx context.Context, t Target, depth int) (driver.Conn, func(), error) {
+	if depth > maxDepth {
+		return nil, nil, &fault.Error{
+			Code: fault.Invalid, Reason: "TargetsTooDeep", What: "cannot connect to compute target " + t.Name,
+			Why: "the targets that it stands on form a cycle or a very long chain", Fix: "run: zaffre compute show " + t.Name,
+		}
+	}
+	e := s.conns.acquire(t.ID, t.Revision)
+	done := sync.OnceFunc(func() { s.conns.release(t.ID, e) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn == nil {
+		if err := s.connect(ctx, e, t, depth); err != nil {
+			done()
+			return nil, nil, err
+		}
+	}
+	return e.conn, done, nil
+}
+
+func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) error {
+	kind, err := s.Kind(t.Kind)
+	if err != nil {
+		return err
+	}
+	target, err := s.driverTarget(ctx, kind, t)
+	if err != nil {
+		return err
+	}
+	for path, keys := range references(kind, t) {
+		for _, k := range keys {
+			below, err := s.Get(ctx, k)
+			if err != nil {
+				return err
+			}
+			conn, done, err := s.open(ctx, below, depth+1)
+			if err != nil {
+				return err
+			}
+			e.closers = append(e.closers, done)
+			target.On[path] = append(target.On[path], conn)
+		}
+	}
+	e.conn, err = kind.Connect(ctx, target)
+	return err
+}
+
+func (s *Service) driverTarget(ctx context.Context, kind driver.Kind, t Target) (driver.Target, error) {
+	options, err := driverOptions(kind, t)
+	if err != nil {
+		return driver.Target{}, err
+	}
+	out := driver.Target{ID: t.ID, Options: options, Secrets: map[string]string{}, On: map[string][]driver.Conn{}}
+	for path, sealed := range t.Spec.Sealed {
+		plain, err := s.Box.Open(ctx, sealed, t.SecretPlace(path))
+		if err != nil {
+			return out, err
+		}
+		out.Secrets[path] = string(plain)
+	}
+	return out, nil
+}

@@ -1,0 +1,118 @@
+package compute
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// DetachOptions says how to detach.
+type DetachOptions struct {
+	Force  bool // though runs are active, or the machine does not answer
+	DryRun bool // only say what would go
+}
+
+const (
+	cleanWithin = time.Minute
+	// resumeAfter is when the reconciler finishes a detach whose request died.
+	resumeAfter = 2 * cleanWithin
+)
+
+// Detach takes a target out of its workspace and what zaffre left on it away; the machine stays. It
+// returns what was removed, or would be. A target that is not there is no error: it was detached.
+func (s *Service) Detach(ctx context.Context, k store.Key, o DetachOptions) ([]driver.Item, error) {
+	what := fmt.Sprintf("cannot detach compute target %q", k.Name)
+	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+		return nil, fault.Doing(what, err)
+	}
+	t, err := s.Get(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkUnused(ctx, t, o); err != nil {
+		return nil, fault.Doing(what, err)
+	}
+	if o.DryRun {
+		items, err := s.clean(ctx, t, true)
+		return items, fault.Doing(what, err)
+	}
+	t, err = s.Targets.Update(ctx, k, func(t *Target) ([]store.Effect, error) {
+		t.Status.State, t.Status.Force, t.Status.Changed = Deleting, o.Force, time.Now()
+		return []store.Effect{store.Wake{Kind: WorkKind, ID: k.String(), At: time.Now().Add(resumeAfter)}}, nil
+	})
+	if err != nil {
+		return nil, fault.Doing(what, err)
+	}
+	items, err := s.remove(context.WithoutCancel(ctx), t, o.Force)
+	return items, fault.Doing(what, err)
+}
+
+func (s *Service) checkUnused(ctx context.Context, t Target, o DetachOptions) error {
+	if t.Workspace == store.Global {
+		return &fault.Error{
+			Code: fault.Invalid, Reason: "TargetImplicit", What: "this target is not detached",
+			Why: "the machine of the server is always there", Fix: "run: zaffre compute list",
+		}
+	}
+	if o.Force || o.DryRun || s.InUse == nil {
+		return nil
+	}
+	n, err := s.InUse(ctx, t.Key())
+	if err != nil || n == 0 {
+		return err
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "RunsActive", What: "the compute target is in use",
+		Why: fmt.Sprintf("%d of its runs have not ended", n),
+		Fix: "wait for them, cancel them, or end them with --force; run: zaffre run list --active --compute " + t.Name,
+	}
+}
+
+// remove cleans the target and drops its record. A machine that does not answer keeps what is on
+// it only if the user forces that; otherwise the target goes back to where it was.
+func (s *Service) remove(ctx context.Context, t Target, force bool) ([]driver.Item, error) {
+	items, err := s.clean(ctx, t, false)
+	if err != nil && !force {
+		return items, s.refuse(ctx, t, err)
+	}
+	s.conns.forget(t.ID)
+	return items, s.Targets.Delete(ctx, t.Key(), store.Free{Space: identitySpace(t), Holder: t.Name}, emit(ctx, t, "compute.detached"),
+		store.Wake{Kind: PlacementKind, ID: t.Key().String()})
+}
+
+func (s *Service) refuse(ctx context.Context, t Target, cause error) error {
+	_, err := s.Targets.Update(ctx, t.Key(), func(t *Target) ([]store.Effect, error) {
+		if t.Status.State == Deleting {
+			t.Status.State, t.Status.Changed = Succeeded, time.Now()
+			if t.Status.Error != nil {
+				t.Status.State = Failed
+			}
+		}
+		return []store.Effect{wake(*t)}, nil
+	})
+	if err != nil {
+		return err
+	}
+	f := *fault.From(cause)
+	f.Fix = "make it answer, or leave what is on it; run: zaffre compute detach --force " + t.Name
+	return &f
+}
+
+func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []driver.Item, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cleanWithin, context.DeadlineExceeded)
+	defer cancel()
+	err = s.Use(ctx, t, func(c driver.Conn) error {
+		cleaner, err := driver.As[driver.Cleaner](c)
+		if err != nil {
+			return nil // a kind that leaves nothing has nothing to clean
+		}
+		items, err = cleaner.Clean(ctx, dryRun)
+		return err
+	})
+	return items, err
+}

@@ -1,0 +1,166 @@
+package compute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/reconcile"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+const (
+	observeWithin = 30 * time.Second // one preflight
+	observeEvery  = time.Minute      // a target that is well
+	observeSoon   = 15 * time.Second // one that is not
+)
+
+// Reconcile looks at a target and records what it saw: the first preflight is the verdict on the
+// attach; later ones move its conditions. It never waits for a target that does not answer.
+func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, error) {
+	ctx = identity.System(ctx)
+	t, err := s.Targets.Get(ctx, store.ParseKey(id))
+	if fault.CodeOf(err) == fault.NotFound {
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if t.Status.State == Deleting {
+		_, err := s.remove(ctx, t, t.Status.Force)
+		return reconcile.Result{After: observeSoon}, err
+	}
+	seen, observeErr := s.observe(ctx, t)
+	t, err = s.record(ctx, t, seen, observeErr)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if t.Status.State == Succeeded && observeErr == nil {
+		return reconcile.Result{After: observeEvery}, nil
+	}
+	return reconcile.Result{After: observeSoon}, nil
+}
+
+func (s *Service) observe(ctx context.Context, t Target) (o driver.Observation, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, observeWithin, context.DeadlineExceeded)
+	defer cancel()
+	err = s.Use(ctx, t, func(c driver.Conn) error {
+		o, err = c.Observe(ctx)
+		return err
+	})
+	if err == nil && !o.Exists {
+		err = &fault.Error{
+			Code: fault.NotFound, Reason: "TargetGone", What: "the compute target is gone", Why: o.Message,
+			Fix: "run: zaffre compute detach --force " + t.Name,
+		}
+	}
+	if o.Observed.IsZero() {
+		o.Observed = time.Now()
+	}
+	return o, err
+}
+
+// record writes what was seen. If another target holds the computer, that is the target's error.
+func (s *Service) record(ctx context.Context, t Target, seen driver.Observation, observeErr error) (Target, error) {
+	effects := []store.Effect{store.Wake{Kind: PlacementKind, ID: t.Key().String()}}
+	if observeErr == nil && !t.Spec.Shared && t.Workspace != store.Global {
+		effects = append(effects, store.Free{Space: identitySpace(t), Holder: t.Name}, store.Take{Space: identitySpace(t), Name: seen.Identity, Holder: t.Name})
+	}
+	out, err := s.Targets.Update(ctx, t.Key(), func(now *Target) ([]store.Effect, error) {
+		return observed(ctx, now, t.Revision, seen, observeErr, effects)
+	})
+	if fault.ReasonOf(err) != "Taken" {
+		return out, err
+	}
+	same := sameComputer(t, fault.From(err).Evidence)
+	return s.Targets.Update(ctx, t.Key(), func(now *Target) ([]store.Effect, error) {
+		return observed(ctx, now, t.Revision, seen, same, nil)
+	})
+}
+
+func identitySpace(t Target) string { return "identity/" + t.Workspace }
+
+func sameComputer(t Target, holder []string) error {
+	other := strings.Join(holder, ", ")
+	return &fault.Error{
+		Code: fault.Exists, Reason: "SameComputer", What: fmt.Sprintf("cannot attach compute target %q", t.Name),
+		Why: fmt.Sprintf("it is the same computer as compute target %q", other),
+		Fix: "use that one, detach it first, or attach this one as shared; run: zaffre compute detach " + other,
+	}
+}
+
+// observed is the pure part: what an observation does to a record.
+func observed(ctx context.Context, t *Target, revision int64, seen driver.Observation, err error, effects []store.Effect) ([]store.Effect, error) {
+	if t.Revision != revision || t.Status.State == Deleting {
+		return nil, nil // changed meanwhile: whoever did so had it woken
+	}
+	next := Succeeded
+	if err != nil && t.Status.State != Succeeded {
+		next = Failed
+	}
+	state, moveErr := t.Status.State.Move(next)
+	if moveErr != nil {
+		return nil, moveErr
+	}
+	before := t.Status.State
+	t.Status.State, t.Status.Revision, t.Status.Error = state, revision, nil
+	if state == Failed {
+		t.Status.Error = asAttachFault(*t, err)
+	}
+	t.keepSeen(seen, err)
+	if before != state {
+		t.Status.Changed = seen.Observed
+		effects = append(slices.Clone(effects), emit(ctx, *t, "compute.state_changed"))
+	}
+	return effects, nil
+}
+
+func asAttachFault(t Target, err error) *fault.Error {
+	return fault.From(fault.Doing(fmt.Sprintf("cannot attach compute target %q", t.Name), err))
+}
+
+// keepSeen stores the observation and the conditions that follow from it. Of a target that did not
+// answer it keeps the machines that were seen last, so that what runs there keeps its slots.
+func (t *Target) keepSeen(seen driver.Observation, err error) {
+	if err != nil {
+		seen.Machines, seen.Identity, seen.Lasting = t.Status.Seen.Machines, t.Status.Seen.Identity, t.Status.Seen.Lasting
+	}
+	t.Status.Seen = seen
+	reachable := Condition{Type: "Reachable", OK: fault.CodeOf(err) != fault.Unavailable, Since: seen.Observed}
+	ready := Condition{Type: "Ready", OK: err == nil && seen.Ready, Reason: seen.Reason, Message: seen.Message, Since: seen.Observed}
+	if err != nil {
+		f := fault.From(err)
+		ready.Reason, ready.Message = f.Reason, f.Why
+		if !reachable.OK {
+			reachable.Reason, reachable.Message = f.Reason, f.Why
+		}
+	}
+	t.setCondition(reachable)
+	t.setCondition(ready)
+}
+
+// setCondition replaces the condition of that type; Since stays while OK and Reason do.
+func (t *Target) setCondition(c Condition) {
+	i := slices.IndexFunc(t.Status.Conditions, func(old Condition) bool { return old.Type == c.Type })
+	if i < 0 {
+		t.Status.Conditions = append(t.Status.Conditions, c)
+		return
+	}
+	list := slices.Clone(t.Status.Conditions)
+	if old := list[i]; old.OK == c.OK && old.Reason == c.Reason {
+		c.Since = old.Since
+	}
+	list[i] = c
+	t.Status.Conditions = list
+}
+
+// Ready reports whether runs may start on the target.
+func (t Target) Ready() bool {
+	i := slices.IndexFunc(t.Status.Conditions, func(c Condition) bool { return c.Type == "Ready" })
+	return t.Status.State != Deleting && t.Status.State != Failed && i >= 0 && t.Status.Conditions[i].OK
+}

@@ -1,0 +1,191 @@
+package fake
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// World is what lies behind the connections of a fake kind: targets, jobs, builds. It outlives
+// connections as a real machine does. Its methods may be called from several goroutines.
+type World struct {
+	mu     sync.Mutex
+	jobs   map[string]*job         // by target and job ID
+	fences map[string]int          // by target and run
+	builds map[string]*build       // by target and digest
+	faults map[string][]error      // by method: what the next calls return
+	starts map[string]int          // by job ID: how often a process began
+	watch  map[int]func(id string) // who wants to know of changes
+	next   int
+}
+
+// NewWorld returns an empty world.
+func NewWorld() *World {
+	return &World{
+		jobs: map[string]*job{}, fences: map[string]int{}, builds: map[string]*build{},
+		faults: map[string][]error{}, starts: map[string]int{}, watch: map[int]func(string){},
+	}
+}
+
+type job struct {
+	spec     driver.Job
+	status   driver.JobStatus
+	log      bytes.Buffer
+	outputs  map[string]string
+	ended    chan struct{}
+	released bool
+}
+
+type build struct {
+	status driver.BuildStatus
+	log    string
+	starts int
+}
+
+// Fail makes the next calls of a method ("Start", "Poll", "Observe" …) return these errors, one
+// each.
+func (w *World) Fail(method string, errs ...error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.faults[method] = append(w.faults[method], errs...)
+}
+
+func (w *World) fault(method string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.faults[method]
+	if len(list) == 0 {
+		return nil
+	}
+	w.faults[method] = list[1:]
+	return list[0]
+}
+
+// Starts returns how often the process of each job began: never more than once, if all is well.
+func (w *World) Starts() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[string]int{}
+	for k, v := range w.starts {
+		out[k] = v
+	}
+	return out
+}
+
+// Builds returns how often the environment of a digest was built, on all targets.
+func (w *World) Builds(digest string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for k, b := range w.builds {
+		if strings.HasSuffix(k, "/"+digest) {
+			n += b.starts
+		}
+	}
+	return n
+}
+
+// Finish ends a job that hangs, as its process would.
+func (w *World) Finish(jobID string, exit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, j := range w.jobs {
+		if strings.HasSuffix(k, "/"+jobID) {
+			w.end(jobID, j, exited(exit))
+		}
+	}
+}
+
+// Restart makes the targets forget what ran, as a reboot does.
+func (w *World) Restart() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, j := range w.jobs {
+		w.end(j.spec.ID, j, driver.JobStatus{State: driver.JobLost, Reason: "Restarted", Message: "the machine was restarted"})
+		delete(w.jobs, k)
+	}
+}
+
+func exited(code int) driver.JobStatus {
+	if code == 0 {
+		return driver.JobStatus{State: driver.JobDone}
+	}
+	return driver.JobStatus{State: driver.JobFailed, ExitCode: code, Reason: "ExitCode", Message: "it ended with exit code " + strconv.Itoa(code)}
+}
+
+// start begins a job, or finds it.
+func (w *World) start(target string, spec driver.Job) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key, fence := target+"/"+spec.ID, target+"/"+spec.Run
+	if w.jobs[key] != nil {
+		return nil
+	}
+	if spec.Attempt < w.fences[fence] {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "Fenced", What: "the job is not started", Why: "a later attempt of the run has started",
+			Fix: "nothing: the later attempt goes on",
+		}
+	}
+	w.fences[fence] = spec.Attempt
+	w.starts[spec.ID]++
+	j := &job{spec: spec, outputs: map[string]string{}, ended: make(chan struct{})}
+	j.status = driver.JobStatus{State: driver.JobRunning, Started: time.Now()}
+	w.jobs[key] = j
+	w.perform(j)
+	return nil
+}
+
+// perform does what the command says: "true", "false", "exit N", "echo WORDS…", "write PATH TEXT",
+// "sleep DURATION" and "hang", which Finish or a cancel ends.
+func (w *World) perform(j *job) {
+	argv := append(append([]string(nil), j.spec.Command...), "", "")
+	switch argv[0] {
+	case "exit":
+		n, _ := strconv.Atoi(argv[1])
+		w.end(j.spec.ID, j, exited(n))
+	case "false":
+		w.end(j.spec.ID, j, exited(1))
+	case "echo":
+		j.log.WriteString(strings.Join(j.spec.Command[1:], " ") + "\n")
+		w.end(j.spec.ID, j, exited(0))
+	case "write":
+		j.outputs[argv[1]] = argv[2]
+		w.end(j.spec.ID, j, exited(0))
+	case "sleep":
+		d, _ := time.ParseDuration(argv[1])
+		time.AfterFunc(d, func() { w.Finish(j.spec.ID, 0) })
+	case "hang":
+	default:
+		w.end(j.spec.ID, j, exited(0))
+	}
+}
+
+// end gives a job its end, once. The caller holds the lock.
+func (w *World) end(id string, j *job, status driver.JobStatus) {
+	if j.status.State.Final() {
+		return
+	}
+	status.Started, status.Ended = j.status.Started, time.Now()
+	j.status = status
+	close(j.ended)
+	for _, told := range w.watch {
+		go told(id)
+	}
+}
+
+func (w *World) get(target string, h driver.Handle) *job {
+	var id string
+	if json.Unmarshal(h.Data, &id) != nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.jobs[target+"/"+id]
+}

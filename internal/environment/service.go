@@ -1,0 +1,123 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/blob"
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/conda"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/id"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// Config is what a Service stands on.
+type Config struct {
+	Environments Store
+	Builds       BuildStore
+	Computes     *compute.Service
+	Blobs        blob.Store
+	Log          *slog.Logger
+}
+
+// Service registers environments and has them built. Its methods may be called from several
+// goroutines.
+type Service struct{ Config }
+
+// New returns a Service.
+func New(c Config) *Service { return &Service{c} }
+
+// Register adds a version of an environment. A definition that a version has already is that
+// version: nothing is added.
+func (s *Service) Register(ctx context.Context, e Environment) (Environment, error) {
+	what := fmt.Sprintf("cannot register environment %q", e.Name)
+	if err := s.check(ctx, e); err != nil {
+		return e, fault.Doing(what, err)
+	}
+	e.Digest, e.CreatedBy, e.Created = Digest(e.Definition), identity.From(ctx).Name, time.Now()
+	for {
+		versions, _, err := s.Environments.List(ctx, Filter{Workspace: e.Workspace, Name: e.Name}, store.Page{Limit: 1000})
+		if err != nil {
+			return e, fault.Doing(what, err)
+		}
+		e.Version = 1
+		for _, v := range versions {
+			if v.Digest == e.Digest {
+				return v, nil
+			}
+			e.Version = max(e.Version, v.Version+1)
+		}
+		err = s.Environments.Insert(ctx, e, store.Emit{
+			Workspace: e.Workspace, Subject: "environment/" + e.Name, Type: "environment.registered",
+			Actor: e.CreatedBy, Data: map[string]string{"version": strconv.Itoa(e.Version)},
+		})
+		if fault.CodeOf(err) != fault.Exists {
+			return e, fault.Doing(what, err)
+		}
+	}
+}
+
+func (s *Service) check(ctx context.Context, e Environment) error {
+	if err := identity.Require(ctx, e.Workspace, identity.Contributor); err != nil {
+		return err
+	}
+	if err := id.CheckName("name", e.Name); err != nil {
+		return err
+	}
+	if strings.Contains(e.Name, ":") {
+		return &fault.Error{
+			Code: fault.Invalid, Reason: "NameInvalid", What: "the name cannot be used",
+			Why: "a colon separates an environment's name from its version", Fix: "choose a name without a colon", Field: "name",
+		}
+	}
+	if e.Definition.UserManaged {
+		return nil
+	}
+	_, err := conda.Translate(e.Definition.Conda, e.Definition.Pip)
+	return err
+}
+
+// Get returns the version that a reference means: "name" and "name:latest" are the newest,
+// "name:3" the third. It fails with fault.NotFound, Reason "EnvironmentNotFound".
+func (s *Service) Get(ctx context.Context, workspace, ref string) (Environment, error) {
+	if err := identity.Require(ctx, workspace, identity.Reader); err != nil {
+		return Environment{}, err
+	}
+	name, version, _ := strings.Cut(ref, ":")
+	if version == "" || version == "latest" {
+		list, _, err := s.Environments.List(ctx, Filter{Workspace: workspace, Name: name}, store.Page{Limit: 1})
+		if err == nil && len(list) == 0 {
+			err = notFound(workspace, ref)
+		}
+		if err != nil {
+			return Environment{}, err
+		}
+		return list[0], nil
+	}
+	e, err := s.Environments.Get(ctx, store.Key{Workspace: workspace, Name: ref})
+	if fault.CodeOf(err) == fault.NotFound {
+		return e, notFound(workspace, ref)
+	}
+	return e, err
+}
+
+func notFound(workspace, ref string) error {
+	return &fault.Error{
+		Code: fault.NotFound, Reason: "EnvironmentNotFound", What: fmt.Sprintf("there is no environment %q", ref),
+		Why: "nobody registered it in workspace " + workspace, Fix: "run: zaffre environment list", Field: "environment",
+	}
+}
+
+// List returns environments.
+func (s *Service) List(ctx context.Context, f Filter, p store.Page) ([]Environment, string, error) {
+	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
+		return nil, "", err
+	}
+	return s.Environments.List(ctx, f, p)
+}

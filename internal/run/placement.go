@@ -1,0 +1,294 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/reconcile"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+const (
+	placeAtOnce = 64  // how much of the queue one look sees
+	engineRuns  = 100 // runs at once on a target whose engine places them itself
+)
+
+// Place gives free slots of a target to the runs that wait for it, by priority and age. It is
+// woken when a run starts to wait, when slots come free, and when the target changes.
+func (s *Service) Place(ctx context.Context, id string) (reconcile.Result, error) {
+	ctx = identity.System(ctx)
+	key := store.ParseKey(id)
+	t, err := s.Computes.Get(ctx, key)
+	if fault.CodeOf(err) == fault.NotFound {
+		return reconcile.Result{}, s.abandon(ctx, key)
+	}
+	if err != nil || !t.Ready() {
+		return reconcile.Result{}, err
+	}
+	queue, err := s.Runs.Queue(ctx, key, placeAtOnce)
+	if err != nil || len(queue) == 0 {
+		return reconcile.Result{}, err
+	}
+	rooms, err := s.rooms(ctx, t)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	placed := plan(queue, rooms)
+	if err := s.commit(ctx, t, placed); err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(placed) == len(queue) && len(queue) == placeAtOnce {
+		return reconcile.Result{After: time.Millisecond}, nil // there may be more
+	}
+	return reconcile.Result{}, nil
+}
+
+// abandon ends the runs that wait for a target that is gone.
+func (s *Service) abandon(ctx context.Context, key store.Key) error {
+	queue, err := s.Runs.Queue(ctx, key, placeAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, r := range queue {
+		err := s.fail(ctx, r, &fault.Error{
+			Code: fault.NotFound, Reason: "TargetGone", What: "the run failed", Why: "its compute target " + key.Name + " was detached",
+			Fix: "submit it to another target; run: zaffre compute list",
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(queue) == placeAtOnce {
+		return s.abandon(ctx, key)
+	}
+	return nil
+}
+
+// room is what is left of a machine.
+type room struct {
+	driver.Machine
+	runs, gpus []int // free indices
+	cpu        float64
+	memory     int64
+}
+
+// rooms returns what is free on the machines of a target, whoever took the rest.
+func (s *Service) rooms(ctx context.Context, t compute.Target) ([]room, error) {
+	machines := t.Status.Seen.Machines
+	if len(machines) == 0 {
+		machines = []driver.Machine{{Identity: "target/" + t.ID, Name: t.Name, Runs: engineRuns}}
+	}
+	var out []room
+	for _, m := range machines {
+		taken, err := s.Claims.Taken(ctx, slotSpace(m.Identity))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, free(m, taken))
+	}
+	return out, nil
+}
+
+// free is a machine less what is taken. The name of a claim is "run/<index>", "gpu/<index>",
+// "cpu/<job>/<cores>" or "memory/<job>/<bytes>".
+func free(m driver.Machine, taken []store.Take) room {
+	r := room{Machine: m, cpu: m.CPU, memory: m.Memory}
+	used := map[string]bool{}
+	for _, t := range taken {
+		used[t.Name] = true
+		what, amount, _ := strings.Cut(t.Name, "/")
+		_, amount, _ = strings.Cut(amount, "/")
+		n, err := strconv.ParseFloat(amount, 64)
+		if err != nil {
+			continue
+		}
+		switch what {
+		case "cpu":
+			r.cpu -= n
+		case "memory":
+			r.memory -= int64(n)
+		}
+	}
+	r.runs, r.gpus = unused(used, "run/", m.Runs), unused(used, "gpu/", m.GPUs)
+	return r
+}
+
+func unused(used map[string]bool, prefix string, n int) (out []int) {
+	for i := range n {
+		if !used[prefix+strconv.Itoa(i)] {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// placed is what was decided for a run: a slot, or that it can never have one.
+type placed struct {
+	run   Run
+	slot  driver.Slot
+	takes []store.Take
+	never *fault.Error
+}
+
+// plan decides, in the order of the queue, who gets what. A run that has to wait for GPUs, cores or
+// memory lets those pass that ask for none of what it lacks, and nobody else: so it never starves.
+func plan(queue []Run, rooms []room) (out []placed) {
+	var short need
+	for _, r := range queue {
+		n := needOf(r)
+		if n.overlaps(short) {
+			continue
+		}
+		if f := neverFits(r, rooms); f != nil {
+			out = append(out, placed{run: r, never: f})
+			continue
+		}
+		i := slices.IndexFunc(rooms, func(m room) bool { return n.fits(m) })
+		if i >= 0 {
+			out = append(out, take(r, &rooms[i]))
+			continue
+		}
+		if !slices.ContainsFunc(rooms, func(m room) bool { return len(m.runs) > 0 }) {
+			return out
+		}
+		short = short.plus(n)
+	}
+	return out
+}
+
+// need is what a run asks for beside its place.
+type need struct {
+	gpus   int
+	cpu    float64
+	memory int64
+}
+
+func needOf(r Run) need { return need{r.Spec.GPUs, r.Spec.CPU, r.Spec.Memory} }
+
+func (n need) plus(o need) need { return need{n.gpus + o.gpus, n.cpu + o.cpu, n.memory + o.memory} }
+
+func (n need) overlaps(o need) bool {
+	return n.gpus > 0 && o.gpus > 0 || n.cpu > 0 && o.cpu > 0 || n.memory > 0 && o.memory > 0
+}
+
+func (n need) fits(m room) bool {
+	return len(m.runs) > 0 && n.gpus <= len(m.gpus) && (n.cpu == 0 || n.cpu <= m.cpu) && (n.memory == 0 || n.memory <= m.memory)
+}
+
+// neverFits says why no machine of the target, however idle, can take the run; nil if one can. A
+// machine that does not tell its cores or memory takes any amount.
+func neverFits(r Run, rooms []room) *fault.Error {
+	n, most := needOf(r), need{}
+	for _, m := range rooms {
+		if n.gpus <= m.GPUs && (n.cpu <= m.CPU || m.CPU == 0) && (n.memory <= m.Memory || m.Memory == 0) {
+			return nil
+		}
+		most = need{max(most.gpus, m.GPUs), max(most.cpu, m.CPU), max(most.memory, m.Memory)}
+	}
+	return &fault.Error{
+		Code: fault.Invalid, Reason: "NoMachineFits", What: "the run failed",
+		Why: fmt.Sprintf("it asks for %s, and the largest machine of %s has %s", n, r.Spec.Target, most),
+		Fix: "ask for less, or submit it to another target; run: zaffre compute list",
+	}
+}
+
+// String lists the amounts that are not zero.
+func (n need) String() string {
+	var parts []string
+	if n.gpus > 0 {
+		parts = append(parts, fmt.Sprintf("%d GPUs", n.gpus))
+	}
+	if n.cpu > 0 {
+		parts = append(parts, fmt.Sprintf("%g cores", n.cpu))
+	}
+	if n.memory > 0 {
+		parts = append(parts, fmt.Sprintf("%d MB of memory", n.memory/1e6))
+	}
+	if len(parts) == 0 {
+		return "nothing special"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func jobID(r Run) string { return fmt.Sprintf("z-%s-%d", r.ID, len(r.Status.Attempts)+1) }
+
+// take gives a run its place on a machine that fits it.
+func take(r Run, m *room) placed {
+	n, job := needOf(r), jobID(r)
+	slot := driver.Slot{Machine: m.Identity, Run: m.runs[0], GPUs: slices.Clone(m.gpus[:n.gpus])}
+	space := slotSpace(m.Identity)
+	takes := []store.Take{{Space: space, Name: fmt.Sprintf("run/%d", slot.Run), Holder: job}}
+	for _, g := range slot.GPUs {
+		takes = append(takes, store.Take{Space: space, Name: fmt.Sprintf("gpu/%d", g), Holder: job})
+	}
+	if n.cpu > 0 {
+		takes = append(takes, store.Take{Space: space, Name: fmt.Sprintf("cpu/%s/%g", job, n.cpu), Holder: job})
+	}
+	if n.memory > 0 {
+		takes = append(takes, store.Take{Space: space, Name: fmt.Sprintf("memory/%s/%d", job, n.memory), Holder: job})
+	}
+	m.runs, m.gpus = m.runs[1:], m.gpus[n.gpus:]
+	m.cpu, m.memory = m.cpu-n.cpu, m.memory-n.memory
+	return placed{run: r, slot: slot, takes: takes}
+}
+
+// commit writes the decisions, all at once so that they share commits: for each run the slots, the
+// attempt that will start under them, and the run's wake-up, in one transaction.
+func (s *Service) commit(ctx context.Context, t compute.Target, decided []placed) error {
+	errs := make([]error, len(decided))
+	var wg sync.WaitGroup
+	for i, p := range decided {
+		wg.Go(func() { errs[i] = s.place(ctx, t, p) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if fault.ReasonOf(err) == "Taken" {
+			return retryable(err) // another target has the machine too, and was faster
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) place(ctx context.Context, t compute.Target, p placed) error {
+	if p.never != nil {
+		return s.fail(ctx, p.run, p.never)
+	}
+	_, err := s.Runs.Update(ctx, p.run.Key(), func(r *Run) ([]store.Effect, error) {
+		if !r.Waiting() || r.Status.Cancel || len(r.Status.Attempts) != len(p.run.Status.Attempts) {
+			return nil, nil
+		}
+		r.Status.Attempts = append(slices.Clone(r.Status.Attempts), Attempt{
+			Number: len(r.Status.Attempts) + 1, JobID: jobID(*r), Target: t.ID, Slots: []driver.Slot{p.slot},
+		})
+		effects := []store.Effect{wake(*r)}
+		for _, take := range p.takes {
+			effects = append(effects, take)
+		}
+		return effects, nil
+	})
+	return err
+}
+
+// Taken returns how many runs a machine has now.
+func (s *Service) Taken(ctx context.Context, machine string) (int, error) {
+	taken, err := s.Claims.Taken(ctx, slotSpace(machine))
+	n := 0
+	for _, t := range taken {
+		if strings.HasPrefix(t.Name, "run/") {
+			n++
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,150 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/reconcile"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+const (
+	callWithin = 20 * time.Second // one call to a target
+	pollEvery  = time.Second      // for targets that cannot tell of changes
+	pollRarely = 5 * time.Second  // for those that can
+	maxSteps   = 10               // of one Reconcile
+)
+
+// step is what the Func of one state decides: go on at once, or look again after a while. Zero:
+// when woken.
+type step struct {
+	again bool
+	after time.Duration
+}
+
+// Reconcile moves a run as far as it goes without waiting. Each state has its file.
+func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, error) {
+	ctx = identity.System(ctx)
+	for range maxSteps {
+		r, err := s.Runs.Get(ctx, store.ParseKey(id))
+		if fault.CodeOf(err) == fault.NotFound || err == nil && (r.Origin != Managed || r.Status.State.Final()) {
+			return reconcile.Result{}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		next, err := s.step(ctx, r)
+		if err != nil {
+			return reconcile.Result{}, s.cope(ctx, r, err)
+		}
+		if !next.again {
+			return reconcile.Result{After: next.after}, nil
+		}
+	}
+	return reconcile.Result{After: time.Millisecond}, nil
+}
+
+func (s *Service) step(ctx context.Context, r Run) (step, error) {
+	switch r.Status.State {
+	case NotStarted, Preparing:
+		return s.prepare(ctx, r)
+	case Queued:
+		return s.start(ctx, r)
+	case Running:
+		return s.watchRunning(ctx, r)
+	case CancelRequested:
+		return s.watchCanceled(ctx, r)
+	case Finalizing:
+		return s.finalize(ctx, r)
+	}
+	return step{}, nil
+}
+
+// cope records what went wrong. What may go away is a condition, and is tried again; a conflict is
+// read again; anything else ends the run.
+func (s *Service) cope(ctx context.Context, r Run, cause error) error {
+	switch {
+	case ctx.Err() != nil || fault.CodeOf(cause) == fault.Conflict:
+		return retryable(cause)
+	case !fault.Retryable(cause):
+		return s.fail(ctx, r, cause)
+	}
+	f := fault.From(cause)
+	_, err := s.Runs.Update(ctx, r.Key(), func(r *Run) ([]store.Effect, error) {
+		r.setCondition(Condition{Type: "Reachable", Reason: f.Reason, Message: f.Why})
+		return nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	return cause
+}
+
+// retryable returns a conflict as a fault that the loop tries again.
+func retryable(err error) error {
+	f := *fault.From(err)
+	f.Code = fault.Unavailable
+	return &f
+}
+
+// fail ends a run that cannot go on, gives its slots back, and says why.
+func (s *Service) fail(ctx context.Context, r Run, cause error) error {
+	_, err := s.Runs.Update(ctx, r.Key(), func(r *Run) ([]store.Effect, error) {
+		if r.Status.State.Final() {
+			return nil, nil
+		}
+		f := *fault.From(cause)
+		f.What = "the run failed"
+		r.Status.Error = &f
+		next := Failed
+		effects := append(r.free(), wakePlacement(*r))
+		moved, err := r.move(next)
+		return append(effects, moved...), err
+	})
+	if err == nil {
+		s.Log.InfoContext(ctx, "run failed", "workspace", r.Workspace, "run", r.Name, "err", cause)
+	}
+	return err
+}
+
+// free returns the effects that give back what the current attempt took.
+func (r *Run) free() []store.Effect {
+	a := r.Attempt()
+	if a == nil {
+		return nil
+	}
+	var out []store.Effect
+	for _, slot := range a.Slots {
+		out = append(out, store.Free{Space: slotSpace(slot.Machine), Holder: a.JobID})
+	}
+	return out
+}
+
+func slotSpace(machine string) string { return "slots/" + machine }
+
+// onTarget calls f with the run's target and an open connection as a Runner.
+func (s *Service) onTarget(ctx context.Context, r Run, f func(context.Context, compute.Target, driver.Conn, driver.Runner) error) error {
+	t, err := s.Computes.Get(ctx, r.TargetKey())
+	if err != nil {
+		return err
+	}
+	if a := r.Attempt(); a != nil && a.Target != t.ID {
+		return &fault.Error{
+			Code: fault.NotFound, Reason: "TargetGone", What: "the run's compute target is gone",
+			Why: "it was detached while the run was on it", Fix: "submit the run again; run: zaffre run submit --help",
+		}
+	}
+	return s.Computes.Use(ctx, t, func(c driver.Conn) error {
+		ctx, cancel := context.WithTimeoutCause(ctx, callWithin, context.DeadlineExceeded)
+		defer cancel()
+		runner, err := driver.As[driver.Runner](c)
+		if err != nil {
+			return err
+		}
+		return f(ctx, t, c, runner)
+	})
+}

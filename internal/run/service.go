@@ -1,0 +1,168 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/blob"
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/environment"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/snapshot"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// Config is what a Service stands on.
+type Config struct {
+	Runs         Store
+	Experiments  ExperimentStore
+	Artifacts    ArtifactStore
+	Claims       store.Claims
+	Events       store.Events
+	Computes     *compute.Service
+	Environments *environment.Service
+	Snapshots    snapshot.Store
+	Blobs        blob.Store
+	Log          *slog.Logger
+}
+
+// Service submits runs and moves them to their ends. Its methods may be called from several
+// goroutines.
+type Service struct {
+	Config
+	logs     *logHub
+	watchers *watchers
+	ctx      context.Context // of the goroutines that follow logs and watch targets
+	stop     context.CancelCauseFunc
+	wg       sync.WaitGroup
+}
+
+// New returns a Service. Close it.
+func New(c Config) *Service {
+	ctx, stop := context.WithCancelCause(identity.System(context.Background()))
+	return &Service{Config: c, logs: newLogHub(), watchers: newWatchers(), ctx: ctx, stop: stop}
+}
+
+// Close ends what the service does in the background. Runs go on where they run.
+func (s *Service) Close() {
+	s.stop(context.Canceled)
+	s.wg.Wait()
+}
+
+// Get returns a run, with a condition that explains why it waits if it does. It fails with
+// fault.NotFound, Reason "RunNotFound".
+func (s *Service) Get(ctx context.Context, k store.Key) (Run, error) {
+	if err := identity.Require(ctx, k.Workspace, identity.Reader); err != nil {
+		return Run{}, err
+	}
+	r, err := s.Runs.Get(ctx, k)
+	if fault.CodeOf(err) == fault.NotFound {
+		return r, &fault.Error{
+			Code: fault.NotFound, Reason: "RunNotFound", What: fmt.Sprintf("there is no run %q", k.Name),
+			Why: "nobody submitted it in workspace " + k.Workspace, Fix: "run: zaffre run list",
+		}
+	}
+	if err == nil && !r.Status.State.Final() {
+		r.Status.Conditions = append(r.Status.Conditions, s.explain(ctx, r)...)
+	}
+	return r, err
+}
+
+// List returns runs, the newest first.
+func (s *Service) List(ctx context.Context, f Filter, p store.Page) ([]Run, string, error) {
+	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
+		return nil, "", err
+	}
+	return s.Runs.List(ctx, f, p)
+}
+
+// ListExperiments returns the experiments of a workspace.
+func (s *Service) ListExperiments(ctx context.Context, workspace string, p store.Page) ([]Experiment, string, error) {
+	if err := identity.Require(ctx, workspace, identity.Reader); err != nil {
+		return nil, "", err
+	}
+	return s.Experiments.List(ctx, ExperimentFilter{Workspace: workspace}, p)
+}
+
+// Cancel asks a run to end. One that has ended stays as it is, and that is no error.
+func (s *Service) Cancel(ctx context.Context, k store.Key) (Run, error) {
+	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+		return Run{}, err
+	}
+	if _, err := s.Get(ctx, k); err != nil {
+		return Run{}, err
+	}
+	return s.Runs.Update(ctx, k, func(r *Run) ([]store.Effect, error) {
+		if r.Status.State.Final() || r.Status.Cancel {
+			return nil, nil
+		}
+		r.Status.Cancel = true
+		return []store.Effect{wake(*r), r.emit(identity.From(ctx).Name, "run.cancel_requested")}, nil
+	})
+}
+
+// Active returns how many runs of a target have not ended, up to 1000.
+func (s *Service) Active(ctx context.Context, target store.Key) (int, error) {
+	f := Filter{Workspace: target.Workspace, Target: target.Name, Active: true}
+	if target.Workspace == store.Global {
+		f.Workspace = ""
+	}
+	list, _, err := s.Runs.List(ctx, f, store.Page{Limit: 1000})
+	return len(list), err
+}
+
+func wake(r Run) store.Effect { return store.Wake{Kind: WorkKind, ID: r.Key().String()} }
+
+func wakePlacement(r Run) store.Effect {
+	return store.Wake{Kind: compute.PlacementKind, ID: r.TargetKey().String()}
+}
+
+func (r Run) emit(actor, typ string, data ...string) store.Effect {
+	m := map[string]string{"state": string(r.Status.State)}
+	for i := 0; i+1 < len(data); i += 2 {
+		m[data[i]] = data[i+1]
+	}
+	return store.Emit{Workspace: r.Workspace, Subject: "run/" + r.Name, Type: typ, Actor: actor, Data: m}
+}
+
+// move changes the state of a managed run and returns the effects of that: it is told to watchers.
+func (r *Run) move(next State) ([]store.Effect, error) {
+	from := r.Status.State
+	state, err := r.Origin.Move(from, next)
+	if err != nil || from == next {
+		return nil, err
+	}
+	r.Status.State, r.Status.Changed = state, time.Now()
+	if state.Final() {
+		r.Status.Ended = r.Status.Changed
+	}
+	reason := ""
+	if r.Status.Error != nil {
+		reason = r.Status.Error.Reason
+	}
+	return []store.Effect{r.emit("system", "run.state_changed", "from", string(from), "reason", reason)}, nil
+}
+
+// setCondition replaces the condition of that type; Since stays while OK and Reason do.
+func (r *Run) setCondition(c Condition) {
+	list := make([]Condition, 0, len(r.Status.Conditions)+1)
+	for _, old := range r.Status.Conditions {
+		if old.Type != c.Type {
+			list = append(list, old)
+		} else if old.OK == c.OK && old.Reason == c.Reason {
+			c.Since = old.Since
+		}
+	}
+	if c.Since.IsZero() {
+		c.Since = time.Now()
+	}
+	r.Status.Conditions = append(list, c)
+}
+
+// quoted joins names for a message.
+func quoted(names []string) string { return `"` + strings.Join(names, `", "`) + `"` }

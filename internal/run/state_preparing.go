@@ -1,0 +1,95 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/environment"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// buildPoll is how often a run looks at the build that it waits for.
+const buildPoll = 200 * time.Millisecond
+
+// prepare waits until the run's environment is built, and then puts the run into the queue.
+func (s *Service) prepare(ctx context.Context, r Run) (step, error) {
+	if r.Status.Cancel {
+		return s.moveTo(ctx, r, CancelRequested, nil)
+	}
+	if r.Spec.Digest == "" {
+		return s.enqueue(ctx, r, nil)
+	}
+	b, err := s.build(ctx, r)
+	if err != nil {
+		return step{}, err
+	}
+	switch b.Status.State {
+	case driver.BuildDone:
+		return s.enqueue(ctx, r, &b)
+	case driver.BuildFailed:
+		return step{}, buildFault(r, b)
+	}
+	if _, err := s.moveTo(ctx, r, Preparing, func(r *Run) {
+		r.setCondition(Condition{Type: "Environment", Reason: "Building", Message: "the environment " + r.Spec.Environment + " is being built"})
+	}); err != nil {
+		return step{}, err
+	}
+	return step{after: buildPoll}, nil
+}
+
+func (s *Service) build(ctx context.Context, r Run) (environment.Build, error) {
+	e, err := s.Environments.Get(ctx, r.Workspace, r.Spec.Environment)
+	if err != nil {
+		return environment.Build{}, err
+	}
+	t, err := s.Computes.Get(ctx, r.TargetKey())
+	if err != nil {
+		return environment.Build{}, err
+	}
+	return s.Environments.Ensure(ctx, r.Spec.Digest, e.Definition, t, r.Created)
+}
+
+func buildFault(r Run, b environment.Build) error {
+	fix := b.Status.Fix
+	if fix == "" {
+		fix = "read the build's log; run: zaffre environment show --log " + r.Spec.Environment
+	}
+	return &fault.Error{
+		Code: fault.Invalid, Reason: b.Status.Reason, What: "the run failed",
+		Why: fmt.Sprintf("its environment %s cannot be built: %s", r.Spec.Environment, b.Status.Message), Fix: fix,
+	}
+}
+
+func (s *Service) enqueue(ctx context.Context, r Run, b *environment.Build) (step, error) {
+	_, err := s.Runs.Update(ctx, r.Key(), func(r *Run) ([]store.Effect, error) {
+		if r.Status.State != NotStarted && r.Status.State != Preparing {
+			return nil, nil
+		}
+		if b != nil {
+			r.Status.Warnings = b.Status.Warnings
+			if !b.Started.Before(r.Created) {
+				r.setCondition(Condition{Type: "Environment", OK: true, Reason: "Built", Message: "the environment was built by " + b.Status.Way + " with Python " + b.Status.Python})
+			}
+		}
+		moved, err := r.move(Queued)
+		return append(moved, wakePlacement(*r)), err
+	})
+	return step{}, err // placement wakes it
+}
+
+// moveTo moves a run that is still in the state in which it was read.
+func (s *Service) moveTo(ctx context.Context, was Run, next State, also func(*Run)) (step, error) {
+	_, err := s.Runs.Update(ctx, was.Key(), func(r *Run) ([]store.Effect, error) {
+		if r.Status.State != was.Status.State {
+			return nil, nil
+		}
+		if also != nil {
+			also(r)
+		}
+		return r.move(next)
+	})
+	return step{again: true}, err
+}
