@@ -3,6 +3,7 @@ package event
 
 import (
 	"context"
+	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -29,14 +30,19 @@ func (s *Service) List(ctx context.Context, f Filter, after int64, limit int) ([
 	return s.events.Events(ctx, f.Workspace, f.Subject, after, min(limit, 1000))
 }
 
+// Idle is called when nothing happens for a while: streams send a sign of life.
+type Idle struct {
+	Every time.Duration
+	Call  func() error
+}
+
 // Follow calls emit with each event after a sequence number, in order, and with new ones as they come,
-// until ctx ends or emit fails; it returns the cause. It takes a Reader.
-func (s *Service) Follow(ctx context.Context, f Filter, after int64, emit func(store.Event) error) error {
-	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
-		return err
-	}
+// until ctx ends or emit or idle fails; it returns the cause. It takes a Reader.
+func (s *Service) Follow(ctx context.Context, f Filter, after int64, idle Idle, emit func(store.Event) error) error {
 	changed, stop := s.events.Subscribe(f.Workspace, f.Subject)
 	defer stop()
+	tick := time.NewTicker(idle.Every)
+	defer tick.Stop()
 	for {
 		list, err := s.List(ctx, f, after, 1000)
 		if err != nil {
@@ -53,17 +59,12 @@ func (s *Service) Follow(ctx context.Context, f Filter, after int64, emit func(s
 		}
 		select {
 		case <-changed:
+		case <-tick.C:
+			if err := idle.Call(); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// Changed returns a channel that receives after events of the filter; stop ends it. It takes a Reader.
-func (s *Service) Changed(ctx context.Context, f Filter) (changed <-chan struct{}, stop func(), err error) {
-	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
-		return nil, nil, err
-	}
-	changed, stop = s.events.Subscribe(f.Workspace, f.Subject)
-	return changed, stop, nil
 }

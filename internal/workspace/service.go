@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,10 +20,13 @@ import (
 const Default = "default"
 
 // Service keeps workspaces. Its methods may be called from several goroutines.
-type Service struct{ workspaces Store }
+type Service struct {
+	workspaces Store
+	found      sync.Map // names of workspaces that exist
+}
 
 // New returns a Service.
-func New(workspaces Store) *Service { return &Service{workspaces} }
+func New(workspaces Store) *Service { return &Service{workspaces: workspaces} }
 
 // Create makes a workspace, or finds it: created says which. It takes an Owner of all workspaces.
 func (s *Service) Create(ctx context.Context, name string) (w Workspace, created bool, err error) {
@@ -64,10 +68,24 @@ func (s *Service) Get(ctx context.Context, name string) (Workspace, error) {
 }
 
 // Exists fails with fault.NotFound, Reason "WorkspaceNotFound", if there is no such workspace. It asks
-// for no role.
+// for no role. Workspaces stay, so that one that was found is not looked up again.
 func (s *Service) Exists(ctx context.Context, name string) error {
+	if _, ok := s.found.Load(name); ok {
+		return nil
+	}
 	_, err := s.Get(identity.System(ctx), name)
+	if err == nil {
+		s.found.Store(name, struct{}{})
+	}
 	return err
+}
+
+// Enter fails unless the workspace exists and the caller may see it.
+func (s *Service) Enter(ctx context.Context, name string) error {
+	if err := identity.Require(ctx, name, identity.Reader); err != nil {
+		return err
+	}
+	return s.Exists(ctx, name)
 }
 
 func notFound(name string) error {

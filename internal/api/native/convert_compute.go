@@ -1,0 +1,68 @@
+package native
+
+import (
+	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// toCompute shows a target; taken is how many runs each machine has, by its identity. Secrets are not
+// among a Target's options.
+func toCompute(t compute.Target, taken map[string]int) client.Compute {
+	out := client.Compute{
+		Name: t.Name, Kind: t.Kind, Options: t.Spec.Options, Shared: t.Spec.Shared, ID: t.ID, Implicit: t.Workspace == store.Global,
+		State: string(t.Status.State), Error: toFault(t.Status.Error), Facts: t.Status.Seen.Facts, CreatedBy: t.CreatedBy,
+		Created: utc(t.Created), Seen: utc(t.Status.Seen.Observed),
+	}
+	for _, c := range t.Status.Conditions {
+		out.Conditions = append(out.Conditions, client.Condition{Type: c.Type, OK: c.OK, Reason: c.Reason, Message: c.Message, Since: utc(c.Since)})
+	}
+	for _, c := range t.Status.Seen.Checks {
+		out.Checks = append(out.Checks, client.Check{
+			Name: c.Name, Required: c.Required, OK: c.OK, Millis: c.Duration.Milliseconds(), Evidence: c.Evidence, Reason: c.Reason, Fix: c.Fix,
+		})
+	}
+	for _, m := range t.Status.Seen.Machines {
+		out.Machines = append(out.Machines, client.Machine{Name: m.Name, Runs: m.Runs, Taken: taken[m.Identity], GPUs: m.GPUs, CPU: m.CPU, Memory: m.Memory})
+	}
+	return out
+}
+
+func toRemoved(i driver.Item) client.Removed {
+	return client.Removed{Type: i.Type, Name: i.Name, Bytes: i.Bytes, Removed: i.Removed}
+}
+
+func toKind(k driver.Kind) client.Kind {
+	out := client.Kind{
+		Name: k.Name, Summary: k.Summary, ComputeTypes: k.ComputeTypes, Implicit: k.Implicit,
+		Options: make([]client.Option, 0, len(k.Options)), Capabilities: capabilities(k),
+	}
+	for _, o := range k.Options {
+		out.Options = append(out.Options, client.Option{
+			Path: o.Path, Type: string(o.Type), Help: o.Help, Default: o.Default, Many: o.Many, Required: o.Required, Secret: o.Secret, Immutable: o.Immutable,
+		})
+	}
+	return out
+}
+
+func capabilities(k driver.Kind) []string {
+	out := []string{}
+	for _, c := range []struct {
+		name string
+		can  bool
+	}{
+		{"host", driver.Can[driver.Host](k)},
+		{"runner", driver.Can[driver.Runner](k)},
+		{"watcher", driver.Can[driver.Watcher](k)},
+		{"logs", driver.Can[driver.LogReader](k)},
+		{"outputs", driver.Can[driver.Outputs](k)},
+		{"environments", driver.Can[driver.EnvBuilder](k)},
+		{"cleaner", driver.Can[driver.Cleaner](k)},
+	} {
+		if c.can {
+			out = append(out, c.name)
+		}
+	}
+	return out
+}
