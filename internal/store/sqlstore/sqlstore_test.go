@@ -1,0 +1,138 @@
+package sqlstore_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/id"
+	"github.com/zaffre-ml/zaffre/internal/run"
+	"github.com/zaffre-ml/zaffre/internal/store"
+	"github.com/zaffre-ml/zaffre/internal/store/sqlstore"
+)
+
+func open(t testing.TB) *sqlstore.DB {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "z.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func aRun(n int) run.Run {
+	u := id.New()
+	return run.Run{
+		Workspace: "ws", Name: u, ID: u, Experiment: fmt.Sprint("exp", n%10), Number: int64(n), Origin: run.Managed,
+		Tags: map[string]string{"lr": "0.1", "user": "somebody"},
+		Spec: run.Spec{
+			Target: "gpu-box", Command: []string{"python", "train.py", "--epochs", "10"}, Environment: "sklearn:3",
+			Digest: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			Snapshot: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			Env: map[string]string{"A": "b"}, GPUs: 1, CPU: 2, Memory: 1 << 30, Timeout: time.Hour,
+		},
+		Status: run.Status{
+			State: run.Queued, Changed: time.Now(),
+			Conditions: []run.Condition{{Type: "Placed", Reason: "Waiting", Message: "2 of 4 GPUs free on gpu-box, 3 runs ahead", Since: time.Now()}},
+		},
+		CreatedBy: "admin", Created: time.Now(),
+	}
+}
+
+// cpu returns the time that this process has used.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// step is the store's share of one step of the reconciler: claim, update with effects, settle.
+func step(ctx context.Context, db *sqlstore.DB, runs run.Store, k store.Key) error {
+	leases, err := db.Claim(ctx, "run", 1, time.Minute)
+	if err != nil {
+		return err
+	}
+	_, err = runs.Update(ctx, k, func(r *run.Run) ([]store.Effect, error) {
+		if r.Attempt() == nil {
+			r.Status.Attempts = []run.Attempt{{Number: 1, JobID: "z-1", Slots: []driver.Slot{{Machine: "m"}}}}
+		}
+		r.Status.Attempts[0].Outcome.ExitCode++
+		if r.Status.State = run.Running; r.Status.Attempts[0].Outcome.ExitCode%2 == 0 {
+			r.Status.State = run.Finalizing
+		}
+		return []store.Effect{
+			store.Wake{Kind: "run", ID: k.String()},
+			store.Emit{Workspace: "ws", Subject: "run/" + k.Name, Type: "run.state_changed", Data: map[string]string{"state": "Running"}},
+		}, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range leases {
+		if err := db.Settle(ctx, l, time.Time{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func BenchmarkStep(b *testing.B) {
+	db := open(b)
+	runs := db.Runs()
+	var keys []store.Key
+	for n := range 100 {
+		r := aRun(n)
+		keys = append(keys, r.Key())
+		if err := runs.Insert(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	start, n := cpu(), 0
+	for b.Loop() {
+		if err := step(b.Context(), db, runs, keys[n%len(keys)]); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+func BenchmarkStepParallel(b *testing.B) {
+	db := open(b)
+	runs := db.Runs()
+	b.SetParallelism(16)
+	start := cpu()
+	b.RunParallel(func(p *testing.PB) {
+		r := aRun(1)
+		if err := runs.Insert(b.Context(), r); err != nil {
+			b.Error(err)
+			return
+		}
+		for p.Next() {
+			if err := step(b.Context(), db, runs, r.Key()); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path := "sqlite:" + filepath.Join(b.TempDir(), "z.db")
+	for b.Loop() {
+		db, err := sqlstore.Open(b.Context(), path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		db.Close()
+	}
+}

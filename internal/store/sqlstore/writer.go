@@ -1,0 +1,213 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync/atomic"
+)
+
+// batchSize bounds how many updates one commit takes.
+const batchSize = 256
+
+// job is one caller's update on its way through the writer.
+type job struct {
+	do       func(*tx) error
+	tell     func(news)
+	taken    atomic.Bool // by the writer, or by a caller that went away
+	done     chan struct{}
+	err      error
+	panicked any
+	news     news
+}
+
+// writer is the one goroutine that changes a SQLite file. It takes the updates that are there,
+// runs each in a savepoint, commits once and tells the callers after the commit: a commit costs
+// one wait for the disk, however many updates it holds.
+type writer struct {
+	pool    *sql.DB
+	conn    *sql.Conn // nil: to be made
+	stmts   *prepared
+	jobs    chan *job
+	quit    chan struct{}
+	stopped chan struct{}
+}
+
+func newWriter(pool *sql.DB) *writer {
+	w := &writer{
+		pool: pool, jobs: make(chan *job, batchSize),
+		quit: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	go w.run()
+	return w
+}
+
+// write hands an update over and waits until it is committed or undone. A caller whose context ends
+// before the writer took the update gets the context's error, and nothing has changed; after that
+// the update is waited for, since it takes no longer than the disk.
+func (w *writer) write(ctx context.Context, do func(*tx) error, tell func(news)) error {
+	j := &job{do: do, tell: tell, done: make(chan struct{})}
+	select {
+	case w.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return closed()
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-j.done
+	case <-w.stopped:
+		if j.taken.CompareAndSwap(false, true) {
+			return closed()
+		}
+		<-j.done
+	}
+	if j.panicked != nil {
+		panic(j.panicked)
+	}
+	return j.err
+}
+
+// stop ends the writer after the batch at hand.
+func (w *writer) stop() {
+	close(w.quit)
+	<-w.stopped
+}
+
+func (w *writer) run() {
+	defer close(w.stopped)
+	batch := make([]*job, 0, batchSize)
+	for {
+		select {
+		case <-w.quit:
+			w.disconnect() // who waits in jobs sees stopped
+			return
+		case j := <-w.jobs:
+			batch = w.gather(append(batch[:0], j))
+			w.commit(batch)
+		}
+	}
+}
+
+// gather adds the updates that wait, without waiting for more.
+func (w *writer) gather(batch []*job) []*job {
+	for len(batch) < batchSize {
+		select {
+		case j := <-w.jobs:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit makes a batch durable, and then tells. If the commit fails, all of it fails: also what
+// was refused, since the reason for that may have been in the batch.
+func (w *writer) commit(batch []*job) {
+	n := 0
+	for _, j := range batch {
+		if j.taken.CompareAndSwap(false, true) {
+			batch[n], n = j, n+1
+		}
+	}
+	batch = batch[:n]
+	err := w.try(batch)
+	for _, j := range batch {
+		if err != nil {
+			j.err = err
+		} else if j.err == nil {
+			j.tell(j.news)
+		}
+		if errors.Is(j.err, errUndo) {
+			j.err = nil
+		}
+		close(j.done)
+	}
+	clear(batch)
+}
+
+// try runs a batch in one transaction. The statements have no context: a caller that goes away
+// must not take the others' updates with it.
+func (w *writer) try(batch []*job) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	ctx := context.Background()
+	if err := w.connect(ctx); err != nil {
+		return faultOf(err)
+	}
+	if err := w.do(ctx, "BEGIN IMMEDIATE"); err != nil {
+		w.disconnect()
+		return err
+	}
+	for _, j := range batch {
+		if err := w.savepoint(ctx, j); err != nil {
+			w.disconnect()
+			return err
+		}
+	}
+	if err := w.do(ctx, "COMMIT"); err != nil {
+		w.disconnect()
+		return err
+	}
+	return nil
+}
+
+// savepoint runs one update so that it alone can be undone. It fails when the whole transaction
+// is broken: SQLite takes back all of it when the disk is full, and the savepoint is gone then.
+func (w *writer) savepoint(ctx context.Context, j *job) error {
+	if err := w.do(ctx, "SAVEPOINT one"); err != nil {
+		return err
+	}
+	t := &tx{ctx: ctx, q: w.stmts}
+	j.err, j.panicked = protect(j.do, t)
+	j.news = t.news
+	if j.err == nil && j.panicked == nil {
+		return w.do(ctx, "RELEASE one")
+	}
+	if err := w.do(ctx, "ROLLBACK TO one"); err != nil {
+		if j.err != nil {
+			return j.err
+		}
+		return err
+	}
+	return w.do(ctx, "RELEASE one")
+}
+
+// protect keeps a panic of a caller's function for that caller.
+func protect(do func(*tx) error, t *tx) (err error, panicked any) {
+	defer func() { panicked = recover() }()
+	return do(t), nil
+}
+
+func (w *writer) do(ctx context.Context, text string) error {
+	_, err := w.stmts.exec(ctx, text)
+	return faultOf(err)
+}
+
+func (w *writer) connect(ctx context.Context) error {
+	if w.conn != nil {
+		return nil
+	}
+	conn, err := w.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	w.conn, w.stmts = conn, &prepared{on: conn, rewrite: forSQLite}
+	return nil
+}
+
+// disconnect drops a connection in an unknown state; the next batch gets a new one.
+func (w *writer) disconnect() {
+	if w.conn == nil {
+		return
+	}
+	discard(w.conn)
+	w.conn, w.stmts = nil, nil
+}
