@@ -20,9 +20,10 @@ type DB struct {
 // engine is what differs between the databases.
 type engine interface {
 	name() string
-	// write runs do in a transaction that is durable when write returns nil. do may run several
-	// times; what it left in its tx the last time is told by tell, after the commit.
-	write(ctx context.Context, do func(*tx) error, tell func(news)) error
+	// write runs do in a transaction. A lasting one is durable when write returns nil; another may
+	// be lost with the machine's power, but never before one that was written earlier. do may run
+	// several times; what it left in its tx the last time is told by tell, after the commit.
+	write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error
 	// read returns what queries outside of a transaction go through.
 	read() querier
 	// snapshot runs do on one consistent view of the whole database.
@@ -83,7 +84,12 @@ func (d *DB) Ping(ctx context.Context) error { return faultOf(d.engine.ping(ctx)
 // Engine returns "sqlite" or "postgres".
 func (d *DB) Engine() string { return d.engine.name() }
 
-// write runs do in a transaction and tells of its effects after the commit.
+// write runs do in a lasting transaction and tells of its effects after the commit.
 func (d *DB) write(ctx context.Context, do func(*tx) error) error {
-	return d.engine.write(ctx, do, d.hub.tell)
+	return d.engine.write(ctx, true, do, d.hub.tell)
+}
+
+// lease runs do in a transaction that only moves leases. It need not last: see writer.synchronous.
+func (d *DB) lease(ctx context.Context, do func(*tx) error) error {
+	return d.engine.write(ctx, false, do, d.hub.tell)
 }

@@ -56,7 +56,7 @@ func (e *postgresEngine) ping(ctx context.Context) error { return e.pool.PingCon
 
 // write may leave the outcome unknown when it fails with fault.Unavailable or because ctx ended: the
 // connection may have been lost during the commit.
-func (e *postgresEngine) write(ctx context.Context, do func(*tx) error, tell func(news)) error {
+func (e *postgresEngine) write(ctx context.Context, _ bool, do func(*tx) error, tell func(news)) error {
 	for try := 1; ; try++ {
 		t := &tx{ctx: ctx, lock: lockEvents}
 		err := e.try(t, do)

@@ -22,7 +22,7 @@ RETURNING id, attempt, wakes`
 func (d *DB) Claim(ctx context.Context, kind string, n int, ttl time.Duration) ([]store.Lease, error) {
 	var leases []store.Lease
 	token := rand.Text()
-	err := d.write(ctx, func(t *tx) error {
+	err := d.lease(ctx, func(t *tx) error {
 		leases = leases[:0]
 		now := time.Now()
 		args := []any{kind, now.UnixMicro(), n, token, now.Add(ttl).UnixMicro(), never}
@@ -45,7 +45,7 @@ const extendSQL = `UPDATE work SET next_at = $4 WHERE kind = $1 AND id = $2 AND 
 
 // Extend implements store.Queue.
 func (d *DB) Extend(ctx context.Context, l store.Lease, ttl time.Duration) error {
-	return d.write(ctx, func(t *tx) error {
+	return d.lease(ctx, func(t *tx) error {
 		n, err := t.exec(extendSQL, l.Kind, l.ID, l.Token, time.Now().Add(ttl).UnixMicro())
 		if err == nil && n == 0 {
 			return leaseLost(l)
@@ -74,7 +74,7 @@ func (d *DB) Fail(ctx context.Context, l store.Lease, next time.Time) error {
 }
 
 func (d *DB) settle(ctx context.Context, text string, l store.Lease, next time.Time) error {
-	return d.write(ctx, func(t *tx) error {
+	return d.lease(ctx, func(t *tx) error {
 		var at int64
 		found, err := t.one(text, []any{l.Kind, l.ID, l.Token, due(next)}, &at)
 		switch {

@@ -23,7 +23,7 @@ import (
 const (
 	writeSettings = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)" +
 		"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-8000)&_pragma=wal_autocheckpoint(4000)" +
-		"&_pragma=journal_size_limit(67108864)&_pragma=synchronous"
+		"&_pragma=journal_size_limit(67108864)&_pragma=synchronous(FULL)"
 	readSettings = "?_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=temp_store(MEMORY)"
 	readers      = 4
 )
@@ -59,12 +59,12 @@ func (e *sqliteEngine) open(ctx context.Context, path string, opt Options) error
 	if err := touch(path); err != nil {
 		return err
 	}
-	synchronous := "(FULL)"
+	settings := writeSettings
 	if opt.NoSync {
-		synchronous = "(OFF)"
+		settings += "&_pragma=synchronous(OFF)"
 	}
 	var err error
-	if e.pool, err = openPool(path, writeSettings+synchronous, 1, opt); err != nil {
+	if e.pool, err = openPool(path, settings, 1, opt); err != nil {
 		return err
 	}
 	if err := migrate(ctx, e.pool, sqliteDialect); err != nil {
@@ -74,8 +74,8 @@ func (e *sqliteEngine) open(ctx context.Context, path string, opt Options) error
 		return err
 	}
 	e.cached = &prepared{on: e.readers, rewrite: forSQLite}
-	e.writer = newWriter(e.pool)
-	return e.writer.write(ctx, releaseLeases, func(news) {})
+	e.writer = newWriter(e.pool, opt.NoSync)
+	return e.writer.write(ctx, false, releaseLeases, func(news) {})
 }
 
 func openPool(path, settings string, size int, opt Options) (*sql.DB, error) {
@@ -148,8 +148,8 @@ func forSQLite(text string) string {
 func (e *sqliteEngine) name() string  { return "sqlite" }
 func (e *sqliteEngine) read() querier { return e.cached }
 
-func (e *sqliteEngine) write(ctx context.Context, do func(*tx) error, tell func(news)) error {
-	return e.writer.write(ctx, do, tell)
+func (e *sqliteEngine) write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error {
+	return e.writer.write(ctx, lasting, do, tell)
 }
 
 func (e *sqliteEngine) ping(ctx context.Context) error { return e.readers.PingContext(ctx) }

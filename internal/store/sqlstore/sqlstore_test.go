@@ -33,9 +33,9 @@ func aRun(n int) run.Run {
 		Tags: map[string]string{"lr": "0.1", "user": "somebody"},
 		Spec: run.Spec{
 			Target: "gpu-box", Command: []string{"python", "train.py", "--epochs", "10"}, Environment: "sklearn:3",
-			Digest: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			Digest:   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 			Snapshot: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-			Env: map[string]string{"A": "b"}, GPUs: 1, CPU: 2, Memory: 1 << 30, Timeout: time.Hour,
+			Env:      map[string]string{"A": "b"}, GPUs: 1, CPU: 2, Memory: 1 << 30, Timeout: time.Hour,
 		},
 		Status: run.Status{
 			State: run.Queued, Changed: time.Now(),

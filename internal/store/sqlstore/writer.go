@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"sync/atomic"
 )
 
@@ -12,6 +13,7 @@ const batchSize = 256
 
 // job is one caller's update on its way through the writer.
 type job struct {
+	lasting  bool
 	do       func(*tx) error
 	tell     func(news)
 	taken    atomic.Bool // by the writer, or by a caller that went away
@@ -28,14 +30,16 @@ type writer struct {
 	pool    *sql.DB
 	conn    *sql.Conn // nil: to be made
 	stmts   *prepared
+	unsafe  bool   // never wait for the disk: for tests
+	level   string // of synchronous, on conn
 	jobs    chan *job
 	quit    chan struct{}
 	stopped chan struct{}
 }
 
-func newWriter(pool *sql.DB) *writer {
+func newWriter(pool *sql.DB, unsafe bool) *writer {
 	w := &writer{
-		pool: pool, jobs: make(chan *job, batchSize),
+		pool: pool, unsafe: unsafe, jobs: make(chan *job, batchSize),
 		quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go w.run()
@@ -45,8 +49,8 @@ func newWriter(pool *sql.DB) *writer {
 // write hands an update over and waits until it is committed or undone. A caller whose context ends
 // before the writer took the update gets the context's error, and nothing has changed; after that
 // the update is waited for, since it takes no longer than the disk.
-func (w *writer) write(ctx context.Context, do func(*tx) error, tell func(news)) error {
-	j := &job{do: do, tell: tell, done: make(chan struct{})}
+func (w *writer) write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error {
+	j := &job{lasting: lasting, do: do, tell: tell, done: make(chan struct{})}
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
@@ -142,6 +146,10 @@ func (w *writer) try(batch []*job) error {
 	if err := w.connect(ctx); err != nil {
 		return faultOf(err)
 	}
+	if err := w.synchronous(ctx, batch); err != nil {
+		w.disconnect()
+		return faultOf(err)
+	}
 	if err := w.do(ctx, "BEGIN IMMEDIATE"); err != nil {
 		w.disconnect()
 		return err
@@ -157,6 +165,26 @@ func (w *writer) try(batch []*job) error {
 		return err
 	}
 	return nil
+}
+
+// synchronous has the commit of a batch wait for the disk if an update in it is to last. What only
+// moves leases is written in order and lost together with what came after it, when the machine
+// loses power: the records are then due again, which repeats work that may be repeated.
+func (w *writer) synchronous(ctx context.Context, batch []*job) error {
+	level := "NORMAL"
+	switch {
+	case w.unsafe:
+		level = "OFF"
+	case slices.ContainsFunc(batch, func(j *job) bool { return j.lasting }):
+		level = "FULL"
+	}
+	if level == w.level {
+		return nil
+	}
+	// SQLite sets it when it prepares the statement: a prepared one would do nothing.
+	_, err := w.conn.ExecContext(ctx, "PRAGMA synchronous = "+level)
+	w.level = level
+	return err
 }
 
 // savepoint runs one update so that it alone can be undone. It fails when the whole transaction
@@ -199,7 +227,7 @@ func (w *writer) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.conn, w.stmts = conn, &prepared{on: conn, rewrite: forSQLite}
+	w.conn, w.stmts, w.level = conn, &prepared{on: conn, rewrite: forSQLite}, ""
 	return nil
 }
 
