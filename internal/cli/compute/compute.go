@@ -1,0 +1,103 @@
+// Package compute has the commands about compute targets.
+package compute
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/internal/cli/frame"
+)
+
+// Command returns the noun "compute".
+func Command(a *frame.App) *cobra.Command {
+	return a.Noun("compute", "compute", attach(a), list(a), show(a), update(a), detach(a), check(a), kinds(a))
+}
+
+// settled waits until the target was looked at, and returns it.
+func settled(ctx context.Context, s *frame.Session, c client.Compute) (client.Compute, error) {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for c.State == "Creating" || c.State == "Updating" {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return c, context.Cause(ctx)
+		}
+		var err error
+		if c, err = s.Compute(ctx, s.WS, c.Name); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// verdict shows the target with its checks, and fails if it cannot be used.
+func verdict(a *frame.App, c client.Compute) error {
+	if err := printOne(a, c); err != nil {
+		return err
+	}
+	if c.State != "Failed" {
+		a.Next("zaffre run submit --compute " + c.Name + " SCRIPT")
+		return nil
+	}
+	if c.Error != nil {
+		a.TellFault(c.Error)
+	}
+	a.Next("zaffre compute check " + c.Name)
+	return frame.Exit(frame.ExitFailed)
+}
+
+func printOne(a *frame.App, c client.Compute) error {
+	return a.Print(c, []string{c.Name}, func() *frame.Table { return fields(a, c) })
+}
+
+func fields(a *frame.App, c client.Compute) *frame.Table {
+	t := frame.Fields(a.Say("col.field"), a.Say("col.value"),
+		a.Say("col.compute"), c.Name, a.Say("col.kind"), c.Kind, a.Say("col.state"), c.State, a.Say("col.by"), c.CreatedBy, a.Say("col.seen"), seen(a, c))
+	for _, k := range slices.Sorted(maps.Keys(c.Options)) {
+		t.Row(k, c.Options[k])
+	}
+	for _, m := range c.Machines {
+		t.Row(a.Say("col.machine")+" "+m.Name, a.Say("compute.machine", m.Taken, m.Runs, m.GPUs, m.CPU, frame.Bytes(m.Memory)))
+	}
+	for _, k := range c.Checks {
+		t.Row(a.Say("col.check")+" "+k.Name, checked(k))
+	}
+	for _, k := range c.Conditions {
+		t.Row(k.Type, strings.TrimSpace(fmt.Sprintf("%s %s", mark(k.OK), cmp.Or(k.Message, k.Reason))))
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.Facts)) {
+		t.Row(k, c.Facts[k])
+	}
+	return t
+}
+
+func seen(a *frame.App, c client.Compute) string {
+	if c.Seen.IsZero() {
+		return ""
+	}
+	return a.Say("ago", frame.Age(c.Seen))
+}
+
+func checked(k client.Check) string {
+	s := fmt.Sprintf("%s %d ms", mark(k.OK), k.Millis)
+	if len(k.Evidence) > 0 {
+		s += "  " + k.Evidence[0]
+	}
+	return s
+}
+
+func mark(ok bool) string {
+	if ok {
+		return "✓"
+	}
+	return "✗"
+}

@@ -1,0 +1,188 @@
+package compute
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/internal/cli/frame"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// kindOf returns a kind of compute target.
+func kindOf(ctx context.Context, a *frame.App, s *frame.Session, name string) (client.Kind, error) {
+	found, err := s.Kinds(ctx)
+	if err != nil {
+		return client.Kind{}, err
+	}
+	if i := slices.IndexFunc(found, func(k client.Kind) bool { return k.Name == name }); i >= 0 {
+		return found[i], nil
+	}
+	var names []string
+	for _, k := range found {
+		names = append(names, k.Name)
+	}
+	return client.Kind{}, &fault.Error{
+		Code: fault.NotFound, Reason: "KindNotFound", What: fmt.Sprintf("there is no kind of compute target %q", name),
+		Why: "the server knows " + strings.Join(names, ", "), Fix: "run: zaffre compute kinds" + a.DidYouMean(name, names),
+	}
+}
+
+// options are the flags of a kind.
+type options struct {
+	kind   client.Kind
+	update bool // nothing is required
+}
+
+// flagName derives the flag from the option's path: "administratorAccount.userName" is
+// --administrator-account-user-name. A secret is never an argument, which others on this machine
+// could see: its flag names a file.
+func flagName(o client.Option) string {
+	var b strings.Builder
+	for i, r := range o.Path {
+		switch {
+		case r == '.' || r == '_':
+			b.WriteByte('-')
+		case unicode.IsUpper(r):
+			if i > 0 {
+				b.WriteByte('-')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	if o.Secret {
+		b.WriteString("-file")
+	}
+	return strings.ReplaceAll(b.String(), "--", "-")
+}
+
+// declare gives a command the flags of a kind.
+func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
+	f := cmd.Flags()
+	for _, o := range k.Options {
+		name, help := flagName(o), o.Help
+		if o.Required {
+			help += " " + a.Say("flag.required")
+		}
+		if o.Default != nil {
+			help += " " + a.Say("flag.default", o.Default)
+		}
+		switch {
+		case o.Secret:
+			f.String(name, "", help+" "+a.Say("flag.secret"))
+		case o.Many:
+			f.StringArray(name, nil, help)
+		case o.Type == "int":
+			f.Int64(name, 0, help)
+		case o.Type == "bool":
+			f.Bool(name, false, help)
+		case o.Type == "duration":
+			f.Duration(name, 0, help)
+		default:
+			f.String(name, "", help)
+		}
+		if o.Type == "target" {
+			_ = cmd.RegisterFlagCompletionFunc(name, frame.Values(a.ComputeNames))
+		}
+	}
+	return &options{kind: k}
+}
+
+// given returns the options that were given, by their paths.
+func (v *options) given(a *frame.App, cmd *cobra.Command) (map[string]any, error) {
+	out := map[string]any{}
+	for _, o := range v.kind.Options {
+		f := cmd.Flags().Lookup(flagName(o))
+		if !f.Changed {
+			if err := v.absent(a, o, out); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		value, err := valueOf(a, o, f)
+		if err != nil {
+			return nil, err
+		}
+		out[o.Path] = value
+	}
+	return out, nil
+}
+
+// absent asks for a secret at a terminal, and refuses to go on without what is required.
+func (v *options) absent(a *frame.App, o client.Option, out map[string]any) error {
+	if !o.Required || v.update {
+		return nil
+	}
+	if in, ok := a.Stdin.(*os.File); ok && o.Secret && frame.IsTerminal(in) {
+		fmt.Fprintf(a.Stderr, "%s: ", o.Help)
+		secret, err := term.ReadPassword(int(in.Fd()))
+		fmt.Fprintln(a.Stderr)
+		if err == nil && len(secret) > 0 {
+			out[o.Path] = string(secret)
+			return nil
+		}
+	}
+	return frame.Usage(&fault.Error{
+		Code: fault.Invalid, Reason: "OptionMissing", What: fmt.Sprintf("a compute target of kind %s needs --%s", v.kind.Name, flagName(o)),
+		Why: o.Help, Fix: "run: zaffre compute attach " + v.kind.Name + " NAME --help", Field: o.Path,
+	})
+}
+
+func valueOf(a *frame.App, o client.Option, f *pflag.Flag) (any, error) {
+	text := f.Value.String()
+	switch {
+	case o.Secret:
+		return secretFrom(a, text)
+	case o.Many:
+		return f.Value.(pflag.SliceValue).GetSlice(), nil
+	case o.Type == "int":
+		return json.Number(text), nil
+	case o.Type == "bool":
+		return text == "true", nil
+	case o.Type == "duration":
+		d, err := time.ParseDuration(text)
+		return d.String(), err
+	case o.Type == "object":
+		var v any
+		if err := json.Unmarshal([]byte(text), &v); err != nil {
+			return nil, frame.Usage(&fault.Error{
+				Code: fault.Invalid, Reason: "OptionInvalid", What: fmt.Sprintf("the value of --%s cannot be used", f.Name),
+				Why: "it is no JSON: " + err.Error(), Fix: `write for example '{"key":"value"}'`, Field: o.Path,
+			})
+		}
+		return v, nil
+	}
+	return text, nil
+}
+
+// secretFrom reads a secret from a file, or from Stdin if the file is "-".
+func secretFrom(a *frame.App, file string) (string, error) {
+	var b []byte
+	var err error
+	if file == "-" {
+		b, err = io.ReadAll(io.LimitReader(bufio.NewReader(a.Stdin), 1<<20))
+	} else {
+		b, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return "", &fault.Error{
+			Code: fault.NotFound, Reason: "SecretFileUnreadable", What: "the secret cannot be read",
+			Why: err.Error(), Fix: `give a readable file, or "-" for the standard input`,
+		}
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}

@@ -1,0 +1,83 @@
+package text
+
+import "strings"
+
+// usage is cobra's usage template with its headings in the catalogue's language.
+func usage(usage, aliases, examples, commands, flags, global, more string) string {
+	return strings.NewReplacer("U:", usage+":", "A:", aliases+":", "E:", examples+":", "C:", commands+":", "F:", flags+":", "G:", global+":", "M:", more+":").
+		Replace(`U:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} [command]{{end}}{{if gt (len .Aliases) 0}}
+
+A:
+  {{.NameAndAliases}}{{end}}{{if .HasExample}}
+
+E:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+C:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+F:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+G:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+M: {{.CommandPath}} [command] --help{{end}}
+`)
+}
+
+// examples are the same in all languages: what to type.
+func examples() map[string]string {
+	out := map[string]string{}
+	for key, lines := range map[string][]string{
+		"zaffre":            {"zaffre quickstart", "zaffre run submit --follow train.py --epochs 3"},
+		"serve":             {"zaffre serve", "zaffre serve --data /srv/zaffre --listen 0.0.0.0:8443 --tls-names ml.example.org", "zaffre serve --ephemeral"},
+		"status":            {"zaffre status", "zaffre status --wait 30s -o json"},
+		"login":             {"zaffre login https://ml.example.org:8443", "zaffre login --token-file token.txt --ca ca.pem https://ml.example.org:8443"},
+		"version":           {"zaffre version", "zaffre version -o json"},
+		"quickstart":        {"zaffre quickstart", "zaffre quickstart --keep"},
+		"config":            {"zaffre config show", "zaffre config show --data /srv/zaffre -o yaml"},
+		"config.show":       {"zaffre config show", "ZAFFRE_LISTEN=127.0.0.1:9000 zaffre config show -o json"},
+		"backup":            {"zaffre backup zaffre-backup.tar.zst", "zaffre backup --data /srv/zaffre /mnt/backups/monday.tar.zst"},
+		"restore":           {"zaffre restore --data /srv/zaffre-new zaffre-backup.tar.zst", "zaffre restore /mnt/backups/monday.tar.zst"},
+		"completion":        {"source <(zaffre completion bash)", "zaffre completion fish > ~/.config/fish/completions/zaffre.fish"},
+		"run":               {"zaffre run submit --follow train.py", "zaffre run list --active"},
+		"run.submit":        {"zaffre run submit --follow train.py --epochs 3", "zaffre run submit --env conda.yml --compute server --experiment digits --gpus 1 train.py", "zaffre run submit --source . --timeout 1h --set MODE=fast src/train.py", "zaffre run submit -- nvidia-smi"},
+		"run.list":          {"zaffre run list --experiment digits", "zaffre run list --active -o json"},
+		"run.show":          {"zaffre run show last", "zaffre run show 4kz7 -o json"},
+		"run.logs":          {"zaffre run logs last", "zaffre run logs -f 4kz7"},
+		"run.download":      {"zaffre run download last", "zaffre run download --prefix outputs/ 4kz7 results"},
+		"run.cancel":        {"zaffre run cancel last", "zaffre run cancel $(zaffre run list --active -o name)"},
+		"run.why":           {"zaffre run why last", "zaffre run why 4kz7 -o json"},
+		"experiment":        {"zaffre experiment list", "zaffre experiment list -o json"},
+		"experiment.list":   {"zaffre experiment list", "zaffre experiment list -o name"},
+		"environment":       {"zaffre environment list", "zaffre environment build conda.yml"},
+		"environment.list":  {"zaffre environment list", "zaffre environment list digits -o json"},
+		"environment.show":  {"zaffre environment show digits", "zaffre environment show digits:2 -o yaml"},
+		"environment.build": {"zaffre environment build conda.yml", "zaffre environment build --compute server digits:2"},
+		"compute":           {"zaffre compute list", "zaffre compute kinds"},
+		"compute.attach":    {"zaffre compute attach local box", "zaffre compute attach local --help"},
+		"compute.list":      {"zaffre compute list", "zaffre compute list -o json"},
+		"compute.show":      {"zaffre compute show server", "zaffre compute show server -o yaml"},
+		"compute.update":    {"zaffre compute update box --help", "zaffre compute update box --slots 4"},
+		"compute.detach":    {"zaffre compute detach --dry-run box", "zaffre compute detach --force box"},
+		"compute.check":     {"zaffre compute check server", "zaffre compute check box -o json"},
+		"compute.kinds":     {"zaffre compute kinds", "zaffre compute kinds local"},
+		"workspace":         {"zaffre workspace list", "zaffre workspace use vision"},
+		"workspace.list":    {"zaffre workspace list", "zaffre workspace list -o name"},
+		"workspace.create":  {"zaffre workspace create vision", "zaffre workspace create vision -o json"},
+		"workspace.show":    {"zaffre workspace show", "zaffre workspace show vision -o yaml"},
+		"workspace.use":     {"zaffre workspace use vision", "zaffre workspace use default"},
+		"token":             {"zaffre token create ci", "zaffre token list"},
+		"token.create":      {"zaffre token create --role Reader --expires 720h dashboard", "zaffre token create ci > token.txt"},
+		"token.list":        {"zaffre token list", "zaffre token list -o json"},
+		"token.revoke":      {"zaffre token revoke 01jd3kq6w8", "zaffre token revoke $(zaffre token list -o name)"},
+		"event":             {"zaffre event list", "zaffre event list -f"},
+		"event.list":        {"zaffre event list --limit 10", "zaffre event list -f -o json"},
+	} {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
+	return out
+}
