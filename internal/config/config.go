@@ -69,3 +69,13 @@ func Load(src Sources) (Config, error) {
 func (c Config) Dir(elem ...string) string {
 	return filepath.Join(append([]string{c.Data}, elem...)...)
 }
+
+// Given reports whether a setting has its value from somewhere else than the default.
+func (c Config) Given(key string) bool {
+	for _, v := range c.values {
+		if v.Key == key {
+			return v.Source != "default"
+		}
+	}
+	return false
+}

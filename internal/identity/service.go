@@ -45,15 +45,46 @@ func (s *Service) CreateToken(ctx context.Context, q TokenRequest) (t Token, bea
 	if err := s.check(ctx, q); err != nil {
 		return t, "", fault.Doing(what, err)
 	}
-	secret := rand.Text()
-	t = Token{
-		ID: id.New(), Hash: hash(secret), Name: q.Name, Workspace: q.Workspace, Role: q.Role,
-		CreatedBy: From(ctx).Name, Created: time.Now(), Expires: q.Expires,
+	bearer = NewBearer()
+	if t, err = newToken(ctx, bearer, q); err == nil {
+		err = s.Tokens.Insert(ctx, t, t.emit(ctx, "token.created"))
 	}
-	if err := s.Tokens.Insert(ctx, t, t.emit(ctx, "token.created")); err != nil {
+	if err != nil {
 		return Token{}, "", fault.Doing(what, err)
 	}
-	return t, prefix + t.ID + "_" + secret, nil
+	return t, bearer, nil
+}
+
+// NewBearer returns a bearer string that nobody has: an ID and 130 random bits.
+func NewBearer() string { return prefix + id.New() + "_" + rand.Text() }
+
+func newToken(ctx context.Context, bearer string, q TokenRequest) (Token, error) {
+	tokenID, secret, ok := split(bearer)
+	if !ok {
+		return Token{}, refuse("TokenInvalid", "it is no token of zaffre")
+	}
+	return Token{
+		ID: tokenID, Hash: hash(secret), Name: q.Name, Workspace: q.Workspace, Role: q.Role,
+		CreatedBy: From(ctx).Name, Created: time.Now(), Expires: q.Expires,
+	}, nil
+}
+
+// Ensure makes the token of a bearer string that the caller has written down, if it is not known. A
+// known one stays as it is, revoked too.
+func (s *Service) Ensure(ctx context.Context, bearer string, q TokenRequest) error {
+	const what = "cannot create the token"
+	if err := s.check(ctx, q); err != nil {
+		return fault.Doing(what, err)
+	}
+	t, err := newToken(ctx, bearer, q)
+	if err != nil {
+		return fault.Doing(what, err)
+	}
+	err = s.Tokens.Insert(ctx, t, t.emit(ctx, "token.created"))
+	if fault.CodeOf(err) == fault.Exists {
+		return nil
+	}
+	return fault.Doing(what, err)
 }
 
 func (s *Service) check(ctx context.Context, q TokenRequest) error {

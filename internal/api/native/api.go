@@ -53,7 +53,7 @@ type Deps struct {
 type Snapshots interface {
 	snapshot.Store
 	// Receive stores the files of a tar stream, whose entries are named by their hash.
-	Receive(ctx context.Context, r io.Reader) error
+	Receive(ctx context.Context, r io.Reader) (files int, err error)
 }
 
 type api struct {
@@ -189,15 +189,20 @@ func (a *api) nameWildcards() {
 	}
 }
 
-// Inputs and outputs that many routes share.
+// WorkspacePath and the other exported inputs are parts of the routes' inputs: huma finds parameters in
+// exported fields only.
+type WorkspacePath struct {
+	Workspace string `path:"ws" doc:"Name of the workspace"`
+}
+
+// PageQuery selects a page of a list.
+type PageQuery struct {
+	Cursor string `query:"cursor" doc:"Page.next of the page before"`
+	Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"At most so many; 0 is 100"`
+}
+
+// Outputs that many routes share.
 type (
-	inWorkspace struct {
-		Workspace string `path:"ws" doc:"Name of the workspace"`
-	}
-	inPage struct {
-		Cursor string `query:"cursor" doc:"Page.next of the page before"`
-		Limit  int    `query:"limit" minimum:"0" maximum:"1000" doc:"At most so many; 0 is 100"`
-	}
 	out[T any] struct{ Body T }
 	// outStatus answers 201 for what was made and 200 for what was there.
 	outStatus[T any] struct {
@@ -206,7 +211,7 @@ type (
 	}
 )
 
-func (p inPage) page() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor} }
+func (p PageQuery) page() store.Page { return store.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
 func made[T any](v T, created bool) *outStatus[T] {
 	status := http.StatusOK

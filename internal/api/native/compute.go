@@ -10,8 +10,9 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/compute"
 )
 
-type inCompute struct {
-	inWorkspace
+// ComputePath names a compute target.
+type ComputePath struct {
+	WorkspacePath
 	Name string `path:"name" doc:"Name of the compute target"`
 }
 
@@ -26,8 +27,8 @@ func (a *api) routesComputes() {
 }
 
 func (a *api) listComputes(ctx context.Context, in *struct {
-	inWorkspace
-	inPage
+	WorkspacePath
+	PageQuery
 	Kind string `query:"kind"`
 },
 ) (*out[client.Page[client.Compute]], error) {
@@ -73,13 +74,13 @@ func (a *api) answerCompute(ctx context.Context, t compute.Target, err error) (*
 	return &out[client.Compute]{c}, err
 }
 
-func (a *api) getCompute(ctx context.Context, in *inCompute) (*out[client.Compute], error) {
+func (a *api) getCompute(ctx context.Context, in *ComputePath) (*out[client.Compute], error) {
 	t, err := a.Computes.Get(ctx, compute.KeyOf(in.Workspace, in.Name))
 	return a.answerCompute(ctx, t, err)
 }
 
 func (a *api) attachCompute(ctx context.Context, in *struct {
-	inCompute
+	ComputePath
 	Body client.Compute
 },
 ) (*outStatus[client.Compute], error) {
@@ -97,7 +98,7 @@ func (a *api) attachCompute(ctx context.Context, in *struct {
 }
 
 func (a *api) updateCompute(ctx context.Context, in *struct {
-	inCompute
+	ComputePath
 	Body client.Compute
 },
 ) (*out[client.Compute], error) {
@@ -109,7 +110,7 @@ func (a *api) updateCompute(ctx context.Context, in *struct {
 }
 
 func (a *api) detachCompute(ctx context.Context, in *struct {
-	inCompute
+	ComputePath
 	Force  bool `query:"force" doc:"Detach though runs are active or the machine does not answer"`
 	DryRun bool `query:"dry_run" doc:"Only say what would be removed"`
 },
@@ -118,7 +119,7 @@ func (a *api) detachCompute(ctx context.Context, in *struct {
 	return pageOf(items, "", toRemoved), err
 }
 
-func (a *api) checkCompute(ctx context.Context, in *inCompute) (*out[client.Compute], error) {
+func (a *api) checkCompute(ctx context.Context, in *ComputePath) (*out[client.Compute], error) {
 	t, err := a.Computes.Check(ctx, compute.KeyOf(in.Workspace, in.Name))
 	return a.answerCompute(ctx, t, err)
 }

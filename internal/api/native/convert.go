@@ -76,12 +76,12 @@ func toBuild(b environment.Build) client.Build {
 	return out
 }
 
-func fromFiles(list []client.File) (files []driver.File, total int64) {
+func fromFiles(list []client.File) []driver.File {
+	files := make([]driver.File, 0, len(list))
 	for _, f := range list {
 		files = append(files, driver.File{Path: f.Path, Mode: f.Mode, Size: f.Size, Hash: f.Hash})
-		total += f.Size
 	}
-	return files, total
+	return files
 }
 
 func fromRunRequest(workspace string, r client.RunRequest) run.Request {

@@ -11,16 +11,18 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 )
 
-type inVersion struct {
-	inWorkspace
+// VersionPath names a version of an environment.
+type VersionPath struct {
+	WorkspacePath
 	Name    string `path:"name" doc:"Name of the environment"`
 	Version string `path:"version" pattern:"^([1-9][0-9]{0,8}|latest)$" doc:"A number, or latest"`
 }
 
-func (in inVersion) ref() string { return in.Name + ":" + in.Version }
+func (in VersionPath) ref() string { return in.Name + ":" + in.Version }
 
-type inBuild struct {
-	inVersion
+// BuildPath names a version on a compute target.
+type BuildPath struct {
+	VersionPath
 	Compute string `query:"compute" required:"true" doc:"Name of the compute target"`
 }
 
@@ -40,8 +42,8 @@ func (a *api) routesEnvironments() {
 }
 
 func (a *api) listEnvironments(ctx context.Context, in *struct {
-	inWorkspace
-	inPage
+	WorkspacePath
+	PageQuery
 	Name string `query:"name"`
 },
 ) (*out[client.Page[client.Environment]], error) {
@@ -50,7 +52,7 @@ func (a *api) listEnvironments(ctx context.Context, in *struct {
 }
 
 func (a *api) registerEnvironment(ctx context.Context, in *struct {
-	inWorkspace
+	WorkspacePath
 	Body client.Environment
 },
 ) (*out[client.Environment], error) {
@@ -58,13 +60,13 @@ func (a *api) registerEnvironment(ctx context.Context, in *struct {
 	return &out[client.Environment]{toEnvironment(e)}, err
 }
 
-func (a *api) getEnvironment(ctx context.Context, in *inVersion) (*out[client.Environment], error) {
+func (a *api) getEnvironment(ctx context.Context, in *VersionPath) (*out[client.Environment], error) {
 	e, err := a.Environments.Get(ctx, in.Workspace, in.ref())
 	return &out[client.Environment]{toEnvironment(e)}, err
 }
 
 func (a *api) buildEnvironment(ctx context.Context, in *struct {
-	inVersion
+	VersionPath
 	Body BuildRequest
 },
 ) (*out[client.Build], error) {
@@ -72,7 +74,7 @@ func (a *api) buildEnvironment(ctx context.Context, in *struct {
 	return &out[client.Build]{toBuild(b)}, err
 }
 
-func (a *api) getBuild(ctx context.Context, in *inBuild) (*out[client.Build], error) {
+func (a *api) getBuild(ctx context.Context, in *BuildPath) (*out[client.Build], error) {
 	b, err := a.Environments.BuildOf(ctx, in.Workspace, in.ref(), compute.KeyOf(in.Workspace, in.Compute))
 	return &out[client.Build]{toBuild(b)}, err
 }

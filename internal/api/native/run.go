@@ -12,12 +12,13 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-type inRun struct {
-	inWorkspace
+// RunPath names a run.
+type RunPath struct {
+	WorkspacePath
 	ID string `path:"id" doc:"The name that the client gave, else the ULID"`
 }
 
-func (in inRun) key() store.Key { return store.Key{Workspace: in.Workspace, Name: in.ID} }
+func (in RunPath) key() store.Key { return store.Key{Workspace: in.Workspace, Name: in.ID} }
 
 func (a *api) routesRuns() {
 	const all, one = "/workspaces/{ws}/runs", "/workspaces/{ws}/runs/{id}"
@@ -44,8 +45,8 @@ func streams(types ...string) map[string]*huma.Response {
 }
 
 func (a *api) listRuns(ctx context.Context, in *struct {
-	inWorkspace
-	inPage
+	WorkspacePath
+	PageQuery
 	Experiment string `query:"experiment"`
 	State      string `query:"state" enum:"NotStarted,Preparing,Queued,Running,Finalizing,CancelRequested,Completed,Failed,Canceled"`
 	Active     bool   `query:"active" doc:"Only those that have not ended"`
@@ -62,7 +63,7 @@ func (a *api) listRuns(ctx context.Context, in *struct {
 }
 
 func (a *api) submitRun(ctx context.Context, in *struct {
-	inWorkspace
+	WorkspacePath
 	Body client.RunRequest
 },
 ) (*outStatus[client.Run], error) {
@@ -70,19 +71,19 @@ func (a *api) submitRun(ctx context.Context, in *struct {
 	return made(toRun(r), created), err
 }
 
-func (a *api) getRun(ctx context.Context, in *inRun) (*out[client.Run], error) {
+func (a *api) getRun(ctx context.Context, in *RunPath) (*out[client.Run], error) {
 	r, err := a.Runs.Get(ctx, in.key())
 	return &out[client.Run]{toRun(r)}, err
 }
 
-func (a *api) cancelRun(ctx context.Context, in *inRun) (*out[client.Run], error) {
+func (a *api) cancelRun(ctx context.Context, in *RunPath) (*out[client.Run], error) {
 	r, err := a.Runs.Cancel(ctx, in.key())
 	return &out[client.Run]{toRun(r)}, err
 }
 
 func (a *api) listArtifacts(ctx context.Context, in *struct {
-	inRun
-	inPage
+	RunPath
+	PageQuery
 	Prefix string `query:"prefix" doc:"Of their paths: outputs/ or logs/"`
 },
 ) (*out[client.Page[client.Artifact]], error) {
@@ -91,7 +92,7 @@ func (a *api) listArtifacts(ctx context.Context, in *struct {
 }
 
 func (a *api) getArtifact(ctx context.Context, in *struct {
-	inRun
+	RunPath
 	Path string `path:"path"`
 },
 ) (*huma.StreamResponse, error) {
@@ -108,8 +109,8 @@ func (a *api) getArtifact(ctx context.Context, in *struct {
 }
 
 func (a *api) listExperiments(ctx context.Context, in *struct {
-	inWorkspace
-	inPage
+	WorkspacePath
+	PageQuery
 },
 ) (*out[client.Page[client.Experiment]], error) {
 	list, next, err := a.Runs.ListExperiments(ctx, in.Workspace, in.page())

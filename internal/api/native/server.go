@@ -37,7 +37,7 @@ func (a *api) listKinds(context.Context, *struct{}) (*out[client.Page[client.Kin
 	return pageOf(a.Computes.Kinds, "", toKind), nil
 }
 
-func (a *api) listWorkspaces(ctx context.Context, in *inPage) (*out[client.Page[client.Workspace]], error) {
+func (a *api) listWorkspaces(ctx context.Context, in *PageQuery) (*out[client.Page[client.Workspace]], error) {
 	list, next, err := a.Workspaces.List(ctx, in.page())
 	return pageOf(list, next, toWorkspace), err
 }
@@ -47,13 +47,13 @@ func (a *api) createWorkspace(ctx context.Context, in *struct{ Body client.Works
 	return made(toWorkspace(w), created), err
 }
 
-func (a *api) getWorkspace(ctx context.Context, in *inWorkspace) (*out[client.Workspace], error) {
+func (a *api) getWorkspace(ctx context.Context, in *WorkspacePath) (*out[client.Workspace], error) {
 	w, err := a.Workspaces.Get(ctx, in.Workspace)
 	return &out[client.Workspace]{toWorkspace(w)}, err
 }
 
 func (a *api) listTokens(ctx context.Context, in *struct {
-	inPage
+	PageQuery
 	Workspace string `query:"workspace" doc:"Only those of this workspace"`
 },
 ) (*out[client.Page[client.Token]], error) {

@@ -54,7 +54,7 @@ func (a *api) routesSnapshots() {
 }
 
 func (a *api) missingFiles(ctx context.Context, in *struct {
-	inWorkspace
+	WorkspacePath
 	Body Hashes
 },
 ) (*out[MissingFiles], error) {
@@ -69,23 +69,19 @@ func (a *api) missingFiles(ctx context.Context, in *struct {
 }
 
 func (a *api) commitSnapshot(ctx context.Context, in *struct {
-	inWorkspace
+	WorkspacePath
 	Body Manifest
 },
 ) (*out[SnapshotID], error) {
 	if err := identity.Require(ctx, in.Workspace, identity.Contributor); err != nil {
 		return nil, err
 	}
-	files, total := fromFiles(in.Body.Files)
-	if total > a.SnapshotMax {
-		return nil, TooLarge(fmt.Sprintf("the code has %d bytes and limits.snapshot is %d", total, a.SnapshotMax))
-	}
-	id, err := a.Snapshots.Commit(ctx, files)
+	id, err := a.Snapshots.Commit(ctx, fromFiles(in.Body.Files))
 	return &out[SnapshotID]{SnapshotID{string(id)}}, err
 }
 
 // sendFiles reads the stream as it comes: nothing of it is kept in memory.
-func (a *api) sendFiles(ctx context.Context, in *inWorkspace) (*huma.StreamResponse, error) {
+func (a *api) sendFiles(ctx context.Context, in *WorkspacePath) (*huma.StreamResponse, error) {
 	if err := identity.Require(ctx, in.Workspace, identity.Contributor); err != nil {
 		return nil, err
 	}
@@ -93,7 +89,7 @@ func (a *api) sendFiles(ctx context.Context, in *inWorkspace) (*huma.StreamRespo
 		r, w := humago.Unwrap(c)
 		body := httpx.Upload(w, r, a.SnapshotMax+a.SnapshotMax/8+1<<20) // a tar header for each file
 		defer body.Close()
-		if err := a.Snapshots.Receive(ctx, body); err != nil {
+		if _, err := a.Snapshots.Receive(ctx, body); err != nil {
 			WriteFault(w, r, packFault(err))
 			return
 		}

@@ -41,15 +41,15 @@ func (a *api) routesStreams() {
 	huma.Register(a.huma, events, a.getEvents)
 }
 
-// inLog is what log routes take. The id of an event is the offset after it: it resumes there.
-type inLog struct {
+// LogQuery says which part of a log to send, and how. The id of an event is the offset after it: it resumes there.
+type LogQuery struct {
 	Offset int64  `query:"offset" minimum:"0" doc:"Byte to start at"`
 	Follow bool   `query:"follow" doc:"Go on while the log grows"`
 	Accept string `header:"Accept" hidden:"true"`
 	LastID string `header:"Last-Event-ID" pattern:"^[0-9]{0,18}$"`
 }
 
-func (in inLog) start() int64 {
+func (in LogQuery) start() int64 {
 	if n, err := strconv.ParseInt(in.LastID, 10, 64); err == nil {
 		return n
 	}
@@ -57,29 +57,29 @@ func (in inLog) start() int64 {
 }
 
 func (a *api) getLog(ctx context.Context, in *struct {
-	inRun
-	inLog
+	RunPath
+	LogQuery
 	Attempt int `query:"attempt" minimum:"0" doc:"0 is the current one"`
 },
 ) (*huma.StreamResponse, error) {
-	return a.log(ctx, in.inLog, func(ctx context.Context, follow bool) (io.ReadCloser, error) {
+	return a.log(ctx, in.LogQuery, func(ctx context.Context, follow bool) (io.ReadCloser, error) {
 		return a.Runs.OpenLog(ctx, in.key(), in.Attempt, in.start(), follow)
 	})
 }
 
 func (a *api) getBuildLog(ctx context.Context, in *struct {
-	inBuild
-	inLog
+	BuildPath
+	LogQuery
 },
 ) (*huma.StreamResponse, error) {
-	return a.log(ctx, in.inLog, func(ctx context.Context, follow bool) (io.ReadCloser, error) {
+	return a.log(ctx, in.LogQuery, func(ctx context.Context, follow bool) (io.ReadCloser, error) {
 		return a.Environments.OpenLog(ctx, in.Workspace, in.ref(), compute.KeyOf(in.Workspace, in.Compute), in.start(), follow)
 	})
 }
 
 // log sends a log as plain bytes or as events. Nobody is kept waiting by a server that stops: the
 // stream ends without "end", and its reader comes again.
-func (a *api) log(ctx context.Context, in inLog, open func(ctx context.Context, follow bool) (io.ReadCloser, error)) (*huma.StreamResponse, error) {
+func (a *api) log(ctx context.Context, in LogQuery, open func(ctx context.Context, follow bool) (io.ReadCloser, error)) (*huma.StreamResponse, error) {
 	events := httpx.WantsEvents(in.Accept)
 	ctx, cancel := httpx.Until(ctx, a.Stopping)
 	body, err := open(ctx, in.Follow || events)
@@ -223,7 +223,7 @@ func readPieces(ctx context.Context, body io.Reader) (pieces <-chan piece, wait 
 	return ch, func() { <-done }
 }
 
-func (a *api) watchRun(ctx context.Context, in *inRun) (*huma.StreamResponse, error) {
+func (a *api) watchRun(ctx context.Context, in *RunPath) (*huma.StreamResponse, error) {
 	changed, stop := a.Runs.Watch(in.key())
 	r, err := a.Runs.Get(ctx, in.key())
 	if err != nil {
@@ -278,7 +278,7 @@ func (a *api) sendRun(ctx context.Context, w http.ResponseWriter, r run.Run, cha
 }
 
 func (a *api) getEvents(ctx context.Context, in *struct {
-	inWorkspace
+	WorkspacePath
 	After   int64  `query:"after" minimum:"0" doc:"Only events after this sequence number"`
 	Subject string `query:"subject" doc:"Only of this subject; with a slash at its end, of all below"`
 	Limit   int    `query:"limit" minimum:"0" maximum:"1000"`
