@@ -1,0 +1,135 @@
+package envbuild
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// FindUV returns the path of uv on this machine or below root, "" for none.
+func FindUV(root string) string {
+	if p, err := exec.LookPath("uv"); err == nil && !isScript(p) {
+		return p
+	}
+	home, _ := os.UserHomeDir()
+	for _, p := range []string{
+		ownUV(root), filepath.Join(home, ".local/bin/uv"), filepath.Join(home, ".cargo/bin/uv"), "/usr/local/bin/uv", "/usr/bin/uv",
+	} {
+		if info, err := os.Stat(p); err == nil && info.Mode()&0o111 != 0 && !info.IsDir() {
+			return p
+		}
+	}
+	return ""
+}
+
+func ownUV(root string) string { return filepath.Join(root, "tools", "uv", "bin", "uv") }
+
+// findOrMakeUV returns uv, installed below root by any interpreter that has pip where there is none.
+func (b *build) findOrMakeUV(ctx context.Context) (string, error) {
+	if uv := FindUV(b.root); uv != "" {
+		return uv, nil
+	}
+	tools := filepath.Join(b.root, "tools")
+	if err := os.MkdirAll(tools, 0o755); err != nil {
+		return "", unwritable(err)
+	}
+	unlock, err := lock(ctx, filepath.Join(tools, "uv"+lockSuffix), func() { b.log.printf("Waiting for another build that installs uv.") })
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if uv := FindUV(b.root); uv != "" {
+		return uv, nil
+	}
+	b.log.printf("uv is not on this machine; installing it into %s.", filepath.Join(tools, "uv"))
+	return b.makeUV(ctx, tools)
+}
+
+// makeUV tries interpreter after interpreter: Debian's own has neither pip nor venv.
+func (b *build) makeUV(ctx context.Context, tools string) (string, error) {
+	tmp := filepath.Join(tools, "uv.new")
+	b.log.mark()
+	var tried []string
+	for _, py := range Interpreters(ctx, b.root, b.Interpreters) {
+		if compareVersions(py.Version, "3.8") < 0 {
+			continue
+		}
+		tried = append(tried, py.Path)
+		for _, way := range [][][]string{
+			{{py.Path, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", "--target", tmp, "uv"}},
+			{{py.Path, "-m", "venv", tmp}, {filepath.Join(tmp, "bin", "python"), "-m", "pip", "install", "--no-input", "--quiet", "uv"}},
+		} {
+			if b.tryUV(ctx, tmp, way) {
+				final := filepath.Dir(filepath.Dir(ownUV(b.root)))
+				if err := os.RemoveAll(final); err != nil {
+					return "", unwritable(err)
+				}
+				if err := os.Rename(tmp, final); err != nil {
+					return "", unwritable(err)
+				}
+				return ownUV(b.root), nil
+			}
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", b.uvMissing(tried)
+}
+
+func (b *build) tryUV(ctx context.Context, tmp string, commands [][]string) bool {
+	if os.RemoveAll(tmp) != nil {
+		return false
+	}
+	for _, argv := range commands {
+		if b.command(ctx, baseEnviron(), argv) != nil {
+			return false
+		}
+	}
+	return b.command(ctx, baseEnviron(), []string{filepath.Join(tmp, "bin", "uv"), "--version"}) == nil
+}
+
+func (b *build) uvMissing(tried []string) error {
+	if e := classify(b.log.since(), b.Python); e != nil && (e.Reason == "DiskFull" || e.Reason == "NetworkUnreachable") {
+		return e
+	}
+	why := "no Python 3.8 or newer is there to install it"
+	if len(tried) > 0 {
+		why = fmt.Sprintf("none of these could install it (they need pip or venv): %s", strings.Join(tried, ", "))
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "UvMissing", What: "uv is not on this machine, and could not be installed",
+		Why: why, Fix: "put uv on the PATH there, or install pip for one of its interpreters (Debian: the package python3-pip)",
+	}
+}
+
+// uvRun runs uv; its output goes to the log.
+func (b *build) uvRun(ctx context.Context, args ...string) error {
+	return b.command(ctx, b.uvEnviron(), append([]string{b.uv}, args...))
+}
+
+// killDelay is how long a stopped program has to end before its output is no longer waited for.
+const killDelay = 5 * time.Second
+
+// command runs a program; on the end of ctx its whole group is killed.
+func (b *build) command(ctx context.Context, env, argv []string) error {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir = env, b.root
+	cmd.Stdout, cmd.Stderr = b.log, b.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = killDelay
+	err := cmd.Run()
+	b.log.flush()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
