@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -33,7 +32,7 @@ func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, o
 		if err != nil {
 			return err
 		}
-		if !first && o.Immutable && !reflect.DeepEqual(v, t.Spec.Options[path]) {
+		if !first && o.Immutable && !sameValue(v, t.Spec.Options[path]) {
 			return optionFault(path, "OptionImmutable", "it cannot change while the target is attached", "detach the target and attach it again; run: zaffre compute detach "+t.Name)
 		}
 		if err := s.put(ctx, o, t, v); err != nil {
@@ -81,7 +80,7 @@ func (s *Service) put(ctx context.Context, o driver.Option, t *Target, v any) er
 	return nil
 }
 
-// normalise returns v in the form in which it is stored: JSON's own types, a duration as a string.
+// normalise returns v in the form in which it is stored: as its type says, a duration as a string.
 func normalise(o driver.Option, v any) (any, error) {
 	if !o.Many {
 		return normaliseOne(o, v)
@@ -115,7 +114,7 @@ func normaliseOne(o driver.Option, v any) (any, error) {
 	if d, ok := typed.(time.Duration); ok {
 		return d.String(), nil
 	}
-	return jsonValue(typed), nil
+	return typed, nil
 }
 
 // typedValue returns v as the Go type that a driver.Target carries for the option's type.
@@ -164,19 +163,6 @@ func toInt(v any) (int64, bool) {
 	return 0, false
 }
 
-// jsonValue returns v as encoding/json would read it back, so that stored and new specs compare.
-func jsonValue(v any) any {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return v
-	}
-	var out any
-	if json.Unmarshal(b, &out) != nil {
-		return v
-	}
-	return out
-}
-
 // driverOptions returns the options with defaults applied, typed as the driver expects them.
 func driverOptions(kind driver.Kind, t Target) (map[string]any, error) {
 	out := map[string]any{}
@@ -222,7 +208,7 @@ func typedDefault(o driver.Option, v any) (any, error) {
 
 // sameSpec reports whether two specs ask for the same, secrets opened.
 func (s *Service) sameSpec(ctx context.Context, a, b Target) bool {
-	if a.Spec.Shared != b.Spec.Shared || !reflect.DeepEqual(orEmpty(a.Spec.Options), orEmpty(b.Spec.Options)) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
+	if a.Spec.Shared != b.Spec.Shared || !sameValue(orEmpty(a.Spec.Options), orEmpty(b.Spec.Options)) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
 		return false
 	}
 	for path, sealed := range a.Spec.Sealed {
@@ -233,6 +219,13 @@ func (s *Service) sameSpec(ctx context.Context, a, b Target) bool {
 		}
 	}
 	return true
+}
+
+// sameValue compares option values as JSON: what was read back from the store may have other types.
+func sameValue(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 func orEmpty(m map[string]any) map[string]any {

@@ -86,7 +86,10 @@ func (s *Service) unfollow(r Run) {
 // copyUntil copies a log until ctx ends; it starts again where it was when the target went away.
 func (s *Service) copyUntil(ctx context.Context, t compute.Target, r Run, name string) {
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; {
-		err := s.Computes.Use(ctx, t, func(c driver.Conn) error { return s.copyLog(ctx, c, r, name) })
+		err := s.Computes.Use(ctx, t, func(c driver.Conn) error {
+			_, err := s.copyLog(ctx, c, r, name)
+			return err
+		})
 		if err == nil {
 			wait = 100 * time.Millisecond
 		}
@@ -101,7 +104,8 @@ func (s *Service) copyUntil(ctx context.Context, t compute.Target, r Run, name s
 // drain copies what is left of an ended job's log and makes it durable.
 func (s *Service) drain(ctx context.Context, c driver.Conn, r Run) error {
 	name := logBlob(r, r.Attempt().Number)
-	if err := s.copyLog(ctx, c, r, name); err != nil {
+	size, err := s.copyLog(ctx, c, r, name)
+	if err != nil || size == 0 {
 		return err
 	}
 	if d, ok := s.Blobs.(interface {
@@ -112,38 +116,38 @@ func (s *Service) drain(ctx context.Context, c driver.Conn, r Run) error {
 	return nil
 }
 
-// copyLog copies from where the blob ends to where the stream ends.
-func (s *Service) copyLog(ctx context.Context, c driver.Conn, r Run, name string) error {
+// copyLog copies from where the blob ends to where the stream ends, and returns the blob's size.
+func (s *Service) copyLog(ctx context.Context, c driver.Conn, r Run, name string) (size int64, err error) {
 	reader, ok := c.(driver.LogReader)
 	if !ok {
-		return nil
+		return 0, nil
 	}
-	offset, err := s.Blobs.Size(ctx, name)
+	size, err = s.Blobs.Size(ctx, name)
 	if err != nil && fault.CodeOf(err) != fault.NotFound {
-		return err
+		return 0, err
 	}
-	body, err := reader.ReadLog(ctx, *r.Attempt().Handle, offset)
+	body, err := reader.ReadLog(ctx, *r.Attempt().Handle, size)
 	if err != nil {
-		return err
+		return size, err
 	}
 	defer body.Close()
 	stop := context.AfterFunc(ctx, func() { body.Close() })
 	defer stop()
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := body.Read(buf)
+		n, readErr := body.Read(buf)
 		if n > 0 {
-			if err := s.Blobs.Append(ctx, name, offset, buf[:n]); err != nil {
-				return err
+			if err := s.Blobs.Append(ctx, name, size, buf[:n]); err != nil {
+				return size, err
 			}
-			offset += int64(n)
+			size += int64(n)
 			s.logs.tell(name)
 		}
-		if err == io.EOF {
-			return nil
+		if readErr == io.EOF {
+			return size, nil
 		}
-		if err != nil {
-			return err
+		if readErr != nil {
+			return size, readErr
 		}
 	}
 }
@@ -189,7 +193,10 @@ func (l *logReader) Read(p []byte) (int, error) {
 		// The order matters: what is complete now is read completely below.
 		complete := l.complete(r)
 		number := l.number(r)
-		grown := l.s.logs.wait(logBlob(r, number))
+		var grown <-chan struct{}
+		if l.follow && !complete {
+			grown = l.s.logs.wait(logBlob(r, number))
+		}
 		n, err := l.readAt(p, logBlob(r, number))
 		if n > 0 || err != nil {
 			return n, err

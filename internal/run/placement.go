@@ -52,25 +52,32 @@ func (s *Service) Place(ctx context.Context, id string) (reconcile.Result, error
 	return reconcile.Result{}, nil
 }
 
-// abandon ends the runs that wait for a target that is gone.
+// abandon ends the runs that wait for a target that is gone, and wakes those that were on it.
 func (s *Service) abandon(ctx context.Context, key store.Key) error {
-	queue, err := s.Runs.Queue(ctx, key, placeAtOnce)
-	if err != nil {
-		return err
-	}
-	for _, r := range queue {
-		err := s.fail(ctx, r, &fault.Error{
-			Code: fault.NotFound, Reason: "TargetGone", What: "the run failed", Why: "its compute target " + key.Name + " was detached",
-			Fix: "submit it to another target; run: zaffre compute list",
-		})
+	for cursor := ""; ; {
+		list, next, err := s.Runs.List(ctx, Filter{Workspace: key.Workspace, Target: key.Name, Active: true}, store.Page{Cursor: cursor})
 		if err != nil {
 			return err
 		}
+		for _, r := range list {
+			if err := s.lose(ctx, r, key); err != nil {
+				return err
+			}
+		}
+		if cursor = next; next == "" {
+			return nil
+		}
 	}
-	if len(queue) == placeAtOnce {
-		return s.abandon(ctx, key)
+}
+
+func (s *Service) lose(ctx context.Context, r Run, target store.Key) error {
+	if !r.Waiting() {
+		return s.wake(ctx, r.Key())
 	}
-	return nil
+	return s.fail(ctx, r, &fault.Error{
+		Code: fault.NotFound, Reason: "TargetGone", What: "the run failed", Why: "its compute target " + target.Name + " was detached",
+		Fix: "submit it to another target; run: zaffre compute list",
+	})
 }
 
 // room is what is left of a machine.
@@ -145,11 +152,12 @@ func plan(queue []Run, rooms []room) (out []placed) {
 	var short need
 	for _, r := range queue {
 		n := needOf(r)
-		if n.overlaps(short) {
-			continue
-		}
 		if f := neverFits(r, rooms); f != nil {
 			out = append(out, placed{run: r, never: f})
+			continue
+		}
+		if n.overlaps(short) {
+			short = short.plus(n)
 			continue
 		}
 		i := slices.IndexFunc(rooms, func(m room) bool { return n.fits(m) })

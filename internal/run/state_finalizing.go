@@ -27,6 +27,7 @@ func (s *Service) finalize(ctx context.Context, r Run) (step, error) {
 		return r.end()
 	})
 	s.watchers.remove(r.Attempt().JobID)
+	s.logs.tell(logBlob(r, r.Attempt().Number))
 	return step{}, err
 }
 

@@ -96,13 +96,18 @@ func (s *Service) wakeJob(job string) {
 	}
 	ctx, cancel := context.WithTimeoutCause(s.ctx, callWithin, context.DeadlineExceeded)
 	defer cancel()
+	if err := s.wake(ctx, k); err != nil {
+		s.Log.DebugContext(ctx, "run not woken", "run", k.Name, "err", err)
+	}
+}
+
+// wake has the reconciler look at a run that has not ended.
+func (s *Service) wake(ctx context.Context, k store.Key) error {
 	_, err := s.Runs.Update(ctx, k, func(r *Run) ([]store.Effect, error) {
 		if r.Status.State.Final() {
 			return nil, nil
 		}
 		return []store.Effect{wake(*r)}, nil
 	})
-	if err != nil {
-		s.Log.DebugContext(ctx, "run not woken", "run", k.Name, "err", err)
-	}
+	return err
 }

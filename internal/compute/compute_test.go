@@ -1,0 +1,161 @@
+package compute_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/domaintest"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+var owner = domaintest.Owner
+
+func key(name string) store.Key { return store.Key{Workspace: domaintest.Workspace, Name: name} }
+
+func request(name string, options map[string]any) compute.AttachRequest {
+	return compute.AttachRequest{Workspace: domaintest.Workspace, Name: name, Kind: "fake", Options: options}
+}
+
+func TestAttachRefuses(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	for reason, q := range map[string]compute.AttachRequest{
+		"NameInvalid":    request("a_b", nil),
+		"KindUnknown":    {Workspace: domaintest.Workspace, Name: "ok", Kind: "quantum"},
+		"TargetImplicit": request("server", nil),
+		"OptionUnknown":  request("ok", map[string]any{"slotz": 1}),
+		"OptionInvalid":  request("ok", map[string]any{"slots": "many"}),
+		"RoleMissing":    {Workspace: "other", Name: "ok", Kind: "fake"},
+		"ComputeExists":  {Workspace: domaintest.Workspace, Name: "box", Kind: "fake", Shared: true},
+	} {
+		_, _, err := s.Computes.Attach(owner(t.Context()), q)
+		domaintest.Refused(t, err, reason)
+	}
+}
+
+func TestAttachTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	first := s.Attach(t, "two", map[string]any{"slots": 2, "password": "x"})
+	again, created, err := s.Computes.Attach(owner(t.Context()), request("two", map[string]any{"slots": 2.0, "password": "x"}))
+	if err != nil || created || again.Revision != first.Revision || again.ID != first.ID {
+		t.Errorf("the same again: created %v, revision %d, %v", created, again.Revision, err)
+	}
+	other, created, err := s.Computes.Attach(owner(t.Context()), request("two", map[string]any{"slots": 3}))
+	if err != nil || created || other.Revision != first.Revision+1 || other.Status.State != compute.Updating {
+		t.Errorf("other options: created %v, revision %d, %s, %v", created, other.Revision, other.Status.State, err)
+	}
+}
+
+func TestSameComputerTwice(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	s.Attach(t, "first", map[string]any{"machine": "m1"})
+	second := s.Attach(t, "second", map[string]any{"machine": "m1"})
+	if e := second.Status.Error; second.Status.State != compute.Failed || e == nil || e.Reason != "SameComputer" || !strings.Contains(e.Why, `"first"`) {
+		t.Fatalf("second is %s, %+v", second.Status.State, e)
+	}
+	q := request("third", map[string]any{"machine": "m1"})
+	q.Shared = true
+	if _, _, err := s.Computes.Attach(owner(t.Context()), q); err != nil {
+		t.Fatal(err)
+	}
+	domaintest.Eventually(t, func() (compute.Target, bool) {
+		got, err := s.Computes.Get(owner(t.Context()), key("third"))
+		return got, err == nil && got.Status.State == compute.Succeeded
+	})
+	if _, err := s.Computes.Detach(owner(t.Context()), key("first"), compute.DetachOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	healed, err := s.Computes.Check(owner(t.Context()), key("second"))
+	if err != nil || healed.Status.State != compute.Succeeded || healed.Status.Error != nil {
+		t.Errorf("after the first was detached, the second is %s, %v", healed.Status.State, err)
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	bad := s.Attach(t, "bad", map[string]any{"password": "wrong"})
+	if bad.Status.State != compute.Failed || bad.Status.Error.Reason != "PasswordRefused" || bad.Ready() {
+		t.Fatalf("%s, %+v", bad.Status.State, bad.Status.Error)
+	}
+	if len(bad.Status.Seen.Checks) != 1 || bad.Status.Seen.Checks[0].OK {
+		t.Errorf("checks %+v", bad.Status.Seen.Checks)
+	}
+	if _, err := s.Computes.Update(owner(t.Context()), key("bad"), map[string]any{"password": "right"}); err != nil {
+		t.Fatal(err)
+	}
+	domaintest.Eventually(t, func() (compute.Target, bool) {
+		got, err := s.Computes.Get(owner(t.Context()), key("bad"))
+		return got, err == nil && got.Status.State == compute.Succeeded && got.Ready()
+	})
+	away := &fault.Error{Code: fault.Unavailable, Reason: "ConnectionRefused", What: "x", Why: "nobody listens", Fix: "x"}
+	s.Fake.Fail("Observe", away)
+	got, err := s.Computes.Check(owner(t.Context()), key("bad"))
+	if err != nil || got.Status.State != compute.Succeeded || got.Ready() || got.Status.Conditions[0].Reason != "ConnectionRefused" {
+		t.Errorf("away: %s, conditions %+v, %v", got.Status.State, got.Status.Conditions, err)
+	}
+}
+
+func TestSecretsAreSealed(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	const canary = "zaffre-canary-7f3a"
+	target := s.Attach(t, "sealed", map[string]any{"password": canary})
+	if strings.Contains(fmt.Sprintf("%+v", target), canary) || len(target.Spec.Sealed) != 1 {
+		t.Errorf("the secret stands in the record: %+v", target.Spec)
+	}
+	var dump bytes.Buffer
+	if err := s.DB.Dump(t.Context(), &dump); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(dump.Bytes(), []byte(canary)) || dump.Len() == 0 {
+		t.Error("the secret stands in the database")
+	}
+}
+
+func TestDetach(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	_, err := s.Computes.Detach(owner(t.Context()), key("none"), compute.DetachOptions{})
+	domaintest.Refused(t, err, "ComputeNotFound")
+	s.Attach(t, "gone", nil)
+	away := &fault.Error{Code: fault.Unavailable, Reason: "ConnectionRefused", What: "x", Why: "nobody listens", Fix: "x"}
+	s.Fake.Fail("Clean", away)
+	_, err = s.Computes.Detach(owner(t.Context()), key("gone"), compute.DetachOptions{})
+	if f := fault.From(err); f == nil || !strings.Contains(f.Fix, "--force") {
+		t.Errorf("detach of a machine that is away: %v", err)
+	}
+	s.Fake.Fail("Clean", away)
+	if _, err := s.Computes.Detach(owner(t.Context()), key("gone"), compute.DetachOptions{Force: true}); err != nil {
+		t.Errorf("forced: %v", err)
+	}
+	_, err = s.Computes.Get(owner(t.Context()), key("gone"))
+	domaintest.Refused(t, err, "ComputeNotFound")
+}
+
+// From every state a target can be detached, and no state is a dead end.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := compute.Creating
+		for range rapid.IntRange(0, 8).Draw(t, "steps") {
+			next := rapid.SampledFrom(compute.States()).Draw(t, "next")
+			got, err := s.Move(next)
+			if err != nil && got != s {
+				t.Fatalf("a refused move from %s gave %s", s, got)
+			}
+			s = got
+		}
+		if _, err := s.Move(compute.Deleting); err != nil {
+			t.Fatalf("%s cannot be detached: %v", s, err)
+		}
+	})
+}
