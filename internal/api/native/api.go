@@ -102,7 +102,8 @@ func humaConfig() huma.Config {
 	c.DocsPath, c.SchemasPath = "", ""
 	c.RejectUnknownQueryParameters = true
 	c.NoFormatFallback = false
-	c.Formats = map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decode}}
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decode}
+	c.Formats = map[string]huma.Format{"application/json": format, "json": format} // the second is for +json
 	c.Info.Description = "The native API of zaffre. Errors are application/problem+json with members of ours; programs act on code and reason. " +
 		"Names may hold slashes: percent-encode them into one path segment."
 	c.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}

@@ -171,6 +171,9 @@ func fieldFault(details []*huma.ErrorDetail) *fault.Error {
 		f.Reason, f.Why = "FieldUnknown", "there is no field "+f.Field
 	case strings.Contains(first.Message, "unknown query parameter"):
 		f.Reason, f.Why = "FieldUnknown", "there is no query parameter "+f.Field
+	case missingProperty(first.Message) != "":
+		name := missingProperty(first.Message)
+		f.Reason, f.Why, f.Field = "FieldMissing", "the field "+name+" is missing", strings.TrimPrefix(f.Field+"."+name, ".")
 	case first.Location == "body":
 		f.Reason, f.Why = "BodyMalformed", "its body is not the JSON that is expected: "+first.Message
 	}
@@ -178,6 +181,15 @@ func fieldFault(details []*huma.ErrorDetail) *fault.Error {
 		f.Evidence = append(f.Evidence, fieldOf(d.Location)+": "+d.Message)
 	}
 	return f
+}
+
+// missingProperty returns the name in huma's message about a field that is not there.
+func missingProperty(msg string) string {
+	name, ok := strings.CutPrefix(msg, "expected required property ")
+	if !ok {
+		return ""
+	}
+	return strings.TrimSuffix(name, " to be present")
 }
 
 func fieldOf(location string) string {
