@@ -191,7 +191,9 @@ func TestLoopHonoursRetryAfter(t *testing.T) {
 }
 
 func TestLoopLeavesFinalErrors(t *testing.T) {
-	f := func(_ context.Context, id string) (reconcile.Result, error) { return reconcile.Result{}, errors.New("boom " + id) }
+	f := func(_ context.Context, id string) (reconcile.Result, error) {
+		return reconcile.Result{}, errors.New("boom " + id)
+	}
 	try(t, 1, f, func(b *bench) {
 		b.wake("a", 0)
 		b.at(time.Hour)
@@ -345,7 +347,9 @@ func TestIdleLoopIsQuiet(t *testing.T) {
 		idle := reconcile.Worker{Func: func(context.Context, string) (reconcile.Result, error) { return reconcile.Result{}, nil }}
 		ctx, stop := context.WithCancel(b.Context())
 		ended := make(chan error)
-		go func() { ended <- reconcile.New(q, slog.New(slog.DiscardHandler), map[string]reconcile.Worker{"idle": idle}).Run(ctx) }()
+		go func() {
+			ended <- reconcile.New(q, slog.New(slog.DiscardHandler), map[string]reconcile.Worker{"idle": idle}).Run(ctx)
+		}()
 		b.at(time.Minute)
 		stop()
 		if err := <-ended; err != nil {

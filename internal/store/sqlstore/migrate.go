@@ -43,11 +43,7 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect) error {
 	case version == schemaVersion:
 		return nil
 	case version > schemaVersion:
-		return &fault.Error{
-			Code: fault.Precondition, Reason: "DatabaseNewer", What: "cannot use the database",
-			Why: fmt.Sprintf("a newer zaffre has written it: it has version %d and this one knows %d", version, schemaVersion),
-			Fix: "use the newer zaffre, or restore an older backup",
-		}
+		return newer(version)
 	}
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
@@ -67,6 +63,14 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect) error {
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+func newer(version int64) error {
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "DatabaseNewer", What: "cannot use the database",
+		Why: fmt.Sprintf("a newer zaffre has written it: it has version %d and this one knows %d", version, schemaVersion),
+		Fix: "use the newer zaffre, or restore an older backup",
+	}
 }
 
 // version returns the version of the tables; 0 of a database without any.
