@@ -25,6 +25,7 @@ type Plan struct {
 	Pip          []string          // pip's lines as written, options among them
 	ChannelOnly  []string          // packages that only a conda channel has, as written: "ffmpeg=4"
 	Channels     []string          // as written, in their order
+	Conda        []byte            // the specification without pip's part, as JSON; nil unless ChannelOnly has any
 	Variables    map[string]string // for the jobs; nil: none
 	Notes        []string          // what was changed or left out, a sentence each
 }
@@ -51,7 +52,10 @@ func Translate(conda []byte, pip []string) (Plan, error) {
 		t.implied()
 	}
 	t.closingNotes()
-	return t.Plan, nil
+	if len(t.ChannelOnly) > 0 {
+		t.Conda, err = doc.channelPart()
+	}
+	return t.Plan, err
 }
 
 // A translation is a plan in the making.

@@ -180,7 +180,7 @@ func TestLeftOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := translate(t, "dependencies: ["+quote(name)+"]")
-			want := conda.Plan{Requirements: implied, ChannelOnly: []string{name}}
+			want := conda.Plan{Requirements: implied, ChannelOnly: []string{name}, Conda: []byte(`{"dependencies":["` + name + `"]}`)}
 			if diff := cmp.Diff(want, noteless(p)); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}

@@ -65,6 +65,18 @@ func parse(text []byte) (*document, error) {
 	return d, d.top(top)
 }
 
+// channelPart returns what conda itself reads of the document.
+func (d *document) channelPart() ([]byte, error) {
+	part := struct {
+		Channels     []string `json:"channels,omitzero"`
+		Dependencies []string `json:"dependencies"`
+	}{Channels: d.channels}
+	for _, item := range d.dependencies {
+		part.Dependencies = append(part.Dependencies, item.text)
+	}
+	return json.Marshal(part)
+}
+
 // plainJSON rewrites JSON so that a YAML parser reads it: tabs, and escapes that YAML has not.
 func plainJSON(text []byte) []byte {
 	trimmed := bytes.TrimSpace(text)

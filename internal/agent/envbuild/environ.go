@@ -40,7 +40,7 @@ func baseEnviron() []string {
 func (b *build) uvEnviron() []string {
 	env := map[string]string{
 		"UV_CACHE_DIR": filepath.Join(b.root, "uv-cache"),
-		"UV_LINK_MODE": linkMode(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_PYTHON_PREFERENCE": "only-system",
+		"UV_LINK_MODE": linkMode(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1",
 	}
 	maps.Copy(env, fromPip(pipSettings()))
 	for _, kv := range baseEnviron() {

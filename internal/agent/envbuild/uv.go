@@ -2,10 +2,12 @@ package envbuild
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -52,36 +54,61 @@ func (b *build) findOrMakeUV(ctx context.Context) (string, error) {
 	return b.makeUV(ctx, tools)
 }
 
+// maxTries bounds how many interpreters are tried: what stops three stops the rest.
+const maxTries = 3
+
 // makeUV tries interpreter after interpreter: Debian's own has neither pip nor venv.
 func (b *build) makeUV(ctx context.Context, tools string) (string, error) {
 	tmp := filepath.Join(tools, "uv.new")
 	b.log.mark()
 	var tried []string
 	for _, py := range Interpreters(ctx, b.root, b.Interpreters) {
-		if compareVersions(py.Version, "3.8") < 0 {
+		if compareVersions(py.Version, "3.8") < 0 || len(tried) == maxTries {
+			continue
+		}
+		way, ok := uvWay(ctx, py.Path, tmp)
+		if !ok {
 			continue
 		}
 		tried = append(tried, py.Path)
-		for _, way := range [][][]string{
-			{{py.Path, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", "--target", tmp, "uv"}},
-			{{py.Path, "-m", "venv", tmp}, {filepath.Join(tmp, "bin", "python"), "-m", "pip", "install", "--no-input", "--quiet", "uv"}},
-		} {
-			if b.tryUV(ctx, tmp, way) {
-				final := filepath.Dir(filepath.Dir(ownUV(b.root)))
-				if err := os.RemoveAll(final); err != nil {
-					return "", unwritable(err)
-				}
-				if err := os.Rename(tmp, final); err != nil {
-					return "", unwritable(err)
-				}
-				return ownUV(b.root), nil
-			}
-			if err := ctx.Err(); err != nil {
-				return "", err
-			}
+		if b.tryUV(ctx, tmp, way) {
+			return ownUV(b.root), moveTo(tmp, filepath.Dir(filepath.Dir(ownUV(b.root))))
+		}
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
 		}
 	}
 	return "", b.uvMissing(tried)
+}
+
+// uvWay returns the commands by which the interpreter can install uv into tmp.
+func uvWay(ctx context.Context, python, tmp string) (commands [][]string, ok bool) {
+	install := []string{"-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"}
+	if runs(ctx, python, "-m", "pip", "--version") {
+		return [][]string{slices.Concat([]string{python}, install, []string{"--target", tmp, "uv"})}, true
+	}
+	if runs(ctx, python, "-c", "import venv, ensurepip") {
+		return [][]string{
+			{python, "-m", "venv", tmp},
+			slices.Concat([]string{filepath.Join(tmp, "bin", "python")}, install, []string{"uv"}),
+		}, true
+	}
+	return nil, false
+}
+
+func runs(ctx context.Context, argv ...string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir = baseEnviron(), "/"
+	return cmd.Run() == nil
+}
+
+func moveTo(from, to string) error {
+	if err := errors.Join(os.RemoveAll(to), os.Rename(from, to)); err != nil {
+		return unwritable(err)
+	}
+	return nil
 }
 
 func (b *build) tryUV(ctx context.Context, tmp string, commands [][]string) bool {

@@ -9,6 +9,8 @@ type Build struct {
 	Requirements []string `json:"requirements,omitzero"` // requirement lines, resolved together
 	PipOnly      []string `json:"pip_only,omitzero"`     // raw lines and options that only pip reads
 	IndexOptions []string `json:"index_options,omitzero"`
+	Conda        []byte   `json:"conda,omitzero"`        // a conda specification without pip's part; nil: no channel is needed
+	ChannelOnly  []string `json:"channel_only,omitzero"` // what of Conda the Python package index does not have
 	Notes        []string `json:"notes,omitzero"`        // what the definition asked for and does not get
 	UserManaged  bool     `json:"user_managed,omitzero"` // use Interpreter as it is, build nothing
 	Interpreter  string   `json:"interpreter,omitzero"`  // a path or a name; "" is "python3"
@@ -34,4 +36,12 @@ type BuildResult struct {
 	Reason   string   `json:"reason,omitzero"` // of a failure, as in fault.Error
 	Message  string   `json:"message,omitzero"`
 	Fix      string   `json:"fix,omitzero"`
+}
+
+// Interpreter returns the path of the built environment's interpreter.
+func (r BuildResult) Interpreter() string {
+	if r.Prefix != "" {
+		return r.Prefix + "/bin/python"
+	}
+	return r.Python
 }
