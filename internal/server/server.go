@@ -148,7 +148,7 @@ func openPlace(cfg config.Config) (place, error) {
 		return p, nil
 	}
 	if _, err := os.Stat(cfg.Dir(databaseFile)); err == nil {
-		p.close()
+		os.RemoveAll(dir)
 		return p, &fault.Error{
 			Code: fault.Precondition, Reason: "DataInUse", What: "the ephemeral server cannot use " + cfg.Data,
 			Why: "it is the data folder of a server that keeps its data", Fix: "give another folder; run: zaffre serve --ephemeral --data DIR",
