@@ -1,0 +1,68 @@
+// Package storetest is the conformance suite of stores: what internal/store promises, for every type
+// of record.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/environment"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/run"
+	"github.com/zaffre-ml/zaffre/internal/store"
+	"github.com/zaffre-ml/zaffre/internal/workspace"
+)
+
+// Store is everything that a store has.
+type Store interface {
+	store.Queue
+	store.Claims
+	store.Events
+	Workspaces() workspace.Store
+	Tokens() identity.TokenStore
+	Targets() compute.Store
+	Environments() environment.Store
+	Builds() environment.BuildStore
+	Runs() run.Store
+	Experiments() run.ExperimentStore
+	Artifacts() run.ArtifactStore
+}
+
+// Run runs the suite. open returns an empty store that is closed when the test ends; it is called
+// once per test, also inside synctest bubbles.
+func Run(t *testing.T, open func(t *testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, func(*testing.T) Store){
+		"Workspaces":   workspaces.test,
+		"Tokens":       tokens.test,
+		"Targets":      targets.test,
+		"Environments": environments.test,
+		"Builds":       builds.test,
+		"Experiments":  experiments.test,
+		"Artifacts":    artifacts.test,
+		"Runs":         runs.test,
+		"Lists":        testLists,
+		"Effects":      testEffects,
+		"Queue":        testQueue,
+		"Events":       testEvents,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open)
+		})
+	}
+}
+
+// on makes a subtest with a store of its own.
+func on(t *testing.T, open func(*testing.T) Store, name string, test func(t *testing.T, s Store)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		test(t, open(t))
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
