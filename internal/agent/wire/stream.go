@@ -44,6 +44,21 @@ func (s *Stream) Send(v any) error {
 	return s.frame(frameMessage, b)
 }
 
+// Open writes the request and its first message, at once.
+func (s *Stream) Open(op string, v any) error {
+	req, err := json.Marshal(Request{Op: op})
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	out := appendFrame(nil, frameMessage, req)
+	_, err = s.rw.Write(appendFrame(out, frameMessage, b))
+	return err
+}
+
 // SendFault writes err instead of a message, or of the rest of a body.
 func (s *Stream) SendFault(err error) error {
 	b, err := json.Marshal(NewFault(err))
@@ -182,14 +197,18 @@ func (s *Stream) fault(n int) error {
 
 // frame writes head and payload at once: a stream of a multiplexer sends each write by itself.
 func (s *Stream) frame(kind byte, b []byte) error {
-	s.out = append(s.out[:0], kind, 0, 0, 0, 0)
-	binary.BigEndian.PutUint32(s.out[1:], uint32(len(b)))
-	s.out = append(s.out, b...)
+	s.out = appendFrame(s.out[:0], kind, b)
 	_, err := s.rw.Write(s.out)
 	if cap(s.out) > maxData+headSize {
 		s.out = nil
 	}
 	return err
+}
+
+func appendFrame(to []byte, kind byte, b []byte) []byte {
+	to = append(to, kind)
+	to = binary.BigEndian.AppendUint32(to, uint32(len(b)))
+	return append(to, b...)
 }
 
 // CopyBody writes what r has as data frames, and the end. It reports which side failed by

@@ -64,7 +64,7 @@ type Job struct {
 	Files   []File            `json:"files,omitzero"`
 	Prefix  string            `json:"prefix,omitzero"` // of the runtime
 	Python  string            `json:"python,omitzero"` // user-managed interpreter
-	GPUs    *[]int            `json:"gpus,omitzero"`   // those of its slots; nil: the machine has none
+	GPUs    []int             `json:"gpus,omitzero"`   // of its slots
 	Memory  int64             `json:"memory,omitzero"` // bytes
 	Timeout time.Duration     `json:"timeout,omitzero"`
 	Grace   time.Duration     `json:"grace,omitzero"`
@@ -148,6 +148,7 @@ type Facts struct {
 	DiskFree  int64     `json:"disk_free"` // bytes, below Root
 	RootError string    `json:"root_error,omitzero"`
 	NoExec    bool      `json:"no_exec,omitzero"` // programs below Root cannot run
+	Default   Python    `json:"default,omitzero"` // what "python" means without an environment
 	Pythons   []Python  `json:"pythons,omitzero"`
 	UV        string    `json:"uv,omitzero"` // path
 	Time      time.Time `json:"time"`

@@ -1,0 +1,5 @@
+//go:build !agents
+
+package carry
+
+func binaries() map[string][]byte { return nil }

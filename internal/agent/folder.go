@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The files of a job's folder. Nothing is fsynced: what a power failure may tear belongs to
+// another boot, and a job of another boot is lost by definition, whatever its files say. The death
+// of a process tears nothing, since each file appears whole, by rename.
+const (
+	specFile   = "spec.json"   // the job, and the boot in which it was started
+	lockFile   = "lock"        // flock, held by the supervisor for life
+	procFile   = "proc.json"   // the process; on disk before it may exec
+	goneFile   = "gone"        // made by the gate just before it becomes the program
+	logFile    = "log"         // what the process wrote
+	exitFile   = "exit.json"   // how it ended; written once
+	cancelFile = "cancel"      // its presence asks for the end
+	ctlFile    = "ctl"         // FIFO: wakes the supervisor
+	reapFile   = "reaped.json" // how it ended, seen by the agent after its supervisor was killed
+	codeDir    = "code"
+)
+
+// The folders below the agent's root.
+const (
+	jobsDir   = "jobs"
+	runsDir   = "runs"
+	filesDir  = "files"
+	buildsDir = "builds" // what envbuild makes stands in envs, tools, pythons and uv-cache
+	wakeDir   = "wake"
+	trashDir  = "trash"
+)
+
+// spec is what spec.json holds.
+type spec struct {
+	Job    jobSpec   `json:"job"`
+	BootID string    `json:"boot_id"`
+	Python string    `json:"python,omitzero"` // the machine's own interpreter, where the job has no other
+	Time   time.Time `json:"time"`
+}
+
+// writeJSON makes the file appear whole, or not at all. Only one process at a time writes a file.
+func writeJSON(name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	tmp := name + ".tmp"
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+// readJSON reports whether the file is there and whole.
+func readJSON(name string, v any) (bool, error) {
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return json.Unmarshal(b, v) == nil, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
+
+// rootOf returns the agent's root of a folder in jobs or envs.
+func rootOf(dir string) string { return filepath.Dir(filepath.Dir(dir)) }
+
+// removeAll removes a tree even where a job took away its own permissions.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(name, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
+
+// validName reports whether s can be the name of a folder of a job, a run or a build.
+func validName(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.HasPrefix(s, "-") &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}

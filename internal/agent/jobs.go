@@ -1,0 +1,219 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+func (s *server) jobDir(job string) (string, error) {
+	if !validName(job) {
+		return "", invalid(`"` + strconv.Quote(job) + `" is no job's ID`)
+	}
+	return filepath.Join(s.root, jobsDir, job), nil
+}
+
+// start starts a job, or finds it. The lock is taken before anything is written and handed to the
+// supervisor, so two calls at once start one.
+func (s *server) start(j wire.Job) (out wire.Empty, err error) {
+	dir, err := s.jobDir(j.ID)
+	if err != nil {
+		return out, err
+	}
+	if err := s.fence(j); err != nil {
+		return out, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return out, diskFault("start the job", err)
+	}
+	lock, err := lockOf(dir)
+	if err != nil || lock == nil { // nil: it has a supervisor
+		return out, err
+	}
+	defer lock.Close()
+	name := filepath.Join(dir, specFile)
+	if exists(filepath.Join(dir, exitFile)) {
+		return out, nil
+	}
+	var before spec
+	ok, err := readJSON(name, &before)
+	if err != nil {
+		return out, diskFault("start the job", err)
+	}
+	if ok && before.BootID != s.boot {
+		return out, nil // lost: the machine was restarted
+	}
+	if !ok {
+		if err := s.writeSpec(name, j); err != nil {
+			return out, err
+		}
+	}
+	return out, s.supervise(dir, lock)
+}
+
+func (s *server) writeSpec(name string, j wire.Job) error {
+	if err := s.checkFiles(j.Files); err != nil {
+		return err
+	}
+	sp := spec{Job: j, BootID: s.boot, Time: time.Now().UTC()}
+	if j.Prefix == "" && j.Python == "" && len(j.Command) > 0 && j.Command[0] == "python" {
+		sp.Python = s.python().Path
+	}
+	if err := writeJSON(name, sp); err != nil {
+		return diskFault("start the job", err)
+	}
+	return nil
+}
+
+// fence refuses an attempt below the highest that was seen of its run. The number is written in
+// place and at its full width: no moment in which it is not there.
+func (s *server) fence(j wire.Job) error {
+	if j.Run == "" {
+		return nil
+	}
+	if !validName(j.Run) {
+		return invalid(strconv.Quote(j.Run) + " is no run's ID")
+	}
+	dir := filepath.Join(s.root, runsDir, j.Run)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return diskFault("start the job", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "fence"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return diskFault("start the job", err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return diskFault("start the job", err)
+	}
+	b, _ := io.ReadAll(io.LimitReader(f, 32))
+	highest, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+	if j.Attempt < highest {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "Fenced", What: fmt.Sprintf("attempt %d of the run may not start", j.Attempt),
+			Why: fmt.Sprintf("attempt %d was started here", highest), Fix: "nothing: the later attempt goes on",
+		}
+	}
+	if j.Attempt == highest {
+		return nil
+	}
+	if _, err := f.WriteAt(fmt.Appendf(nil, "%20d\n", j.Attempt), 0); err != nil {
+		return diskFault("start the job", err)
+	}
+	return nil
+}
+
+// lockOf returns the lock of a folder, or nil where a supervisor has it.
+func lockOf(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, diskFault("lock the job", err)
+	}
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		f.Close()
+		return nil, nil
+	}
+	return f, nil
+}
+
+// poll reads how a job stands, and gives it a supervisor if it lost its own.
+func (s *server) poll(ref wire.JobRef) (wire.Status, error) {
+	dir, err := s.jobDir(ref.Job)
+	if err != nil {
+		return wire.Status{}, err
+	}
+	st, err := s.read(dir)
+	if err == nil && (st.State == wire.JobPending || st.State == wire.JobRunning) {
+		s.ensure(dir)
+	}
+	return st, err
+}
+
+// read reads a job's files.
+func (s *server) read(dir string) (st wire.Status, err error) {
+	if ok, err := readJSON(filepath.Join(dir, exitFile), &st); ok || err != nil {
+		return st, pollFault(err)
+	}
+	var p process
+	ok, err := readJSON(filepath.Join(dir, procFile), &p)
+	if err != nil {
+		return st, pollFault(err)
+	}
+	if ok && p.BootID == s.boot {
+		return wire.Status{State: wire.JobRunning, Started: p.Started}, nil
+	}
+	var sp spec
+	if ok, err = readJSON(filepath.Join(dir, specFile), &sp); err != nil {
+		return st, pollFault(err)
+	}
+	switch {
+	case !ok:
+		return wire.Status{State: wire.JobLost, Reason: "NoRecord", Message: "the machine has no record of the job"}, nil
+	case sp.BootID != s.boot:
+		return wire.Status{
+			State: wire.JobLost, Reason: "Restarted", Started: p.Started,
+			Message: "the machine was restarted while the job was there",
+		}, nil
+	}
+	return wire.Status{State: wire.JobPending}, nil
+}
+
+// cancel writes the order down, then wakes the supervisor.
+func (s *server) cancel(ref wire.JobRef) (out wire.Empty, err error) {
+	dir, err := s.jobDir(ref.Job)
+	if err != nil || !exists(filepath.Join(dir, specFile)) || exists(filepath.Join(dir, exitFile)) {
+		return out, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, cancelFile), nil, 0o600); err != nil {
+		return out, diskFault("cancel the job", err)
+	}
+	_ = poke(filepath.Join(dir, ctlFile), "x")
+	s.ensure(dir)
+	return out, nil
+}
+
+// release moves the job's folder away at once; emptying it may take its time.
+func (s *server) release(ref wire.JobRef) (out wire.Empty, err error) {
+	dir, err := s.jobDir(ref.Job)
+	if err != nil || !exists(dir) {
+		return out, err
+	}
+	st, err := s.read(dir)
+	if err != nil {
+		return out, err
+	}
+	if st.State == wire.JobPending || st.State == wire.JobRunning {
+		return out, &fault.Error{
+			Code: fault.Precondition, Reason: "JobActive", What: "the job cannot be released",
+			Why: "it has not ended", Fix: "cancel it, and release it when it has ended",
+		}
+	}
+	to := filepath.Join(s.root, trashDir, ref.Job+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
+	if err := os.Rename(dir, to); err != nil && !os.IsNotExist(err) {
+		return out, diskFault("release the job", err)
+	}
+	go removeAll(to)
+	return out, nil
+}
+
+func invalid(why string) error {
+	return &fault.Error{
+		Code: fault.Invalid, Reason: "RequestInvalid", What: "the agent cannot do this", Why: why,
+		Fix: "report it: the server should not have asked",
+	}
+}
+
+func pollFault(err error) error {
+	if err == nil {
+		return nil
+	}
+	return diskFault("read the job", err)
+}

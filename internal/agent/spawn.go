@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// maxDeaths is how many supervisors of one job may die before only a poll makes another.
+const maxDeaths = 5
+
+// supervise starts the supervisor of a job, detached, and gives it the lock.
+func (s *server) supervise(dir string, lock *os.File) error { return s.spawn("supervise", dir, lock) }
+
+func (s *server) spawn(verb, dir string, lock *os.File) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return startFault(err)
+	}
+	defer null.Close()
+	pid, err := syscall.ForkExec(self, []string{"zaffre-agent", Verb, verb, dir}, &syscall.ProcAttr{
+		Dir: s.root, Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), s.log.Fd(), lock.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return startFault(err)
+	}
+	s.mu.Lock()
+	s.live[dir] = true
+	s.mu.Unlock()
+	go s.follow(pid, verb, dir)
+	return nil
+}
+
+// follow waits for a supervisor. One that died before its time is replaced.
+func (s *server) follow(pid int, verb, dir string) {
+	waitFor(pid)
+	s.mu.Lock()
+	delete(s.live, dir)
+	s.mu.Unlock()
+	s.hub.publish(filepath.Base(dir))
+	if done(verb, dir) {
+		s.mu.Lock()
+		delete(s.deaths, dir)
+		s.mu.Unlock()
+		return
+	}
+	if verb == "supervise" {
+		go s.bury(dir)
+	}
+	s.mu.Lock()
+	s.deaths[dir]++
+	n := s.deaths[dir]
+	s.mu.Unlock()
+	if n <= maxDeaths {
+		time.Sleep(time.Duration(n-1) * 200 * time.Millisecond)
+		s.ensureVerb(verb, dir)
+	}
+}
+
+// done reports whether a supervisor has nothing left to do in dir.
+func done(verb, dir string) bool {
+	if verb == "build" {
+		return !exists(filepath.Join(dir, buildFile)) || exists(filepath.Join(dir, resultFile))
+	}
+	return !exists(filepath.Join(dir, specFile)) || exists(filepath.Join(dir, exitFile))
+}
+
+// bury waits for the process of a job whose supervisor was killed, which is our child by then,
+// and writes down how it ended for the next supervisor.
+func (s *server) bury(dir string) {
+	var p process
+	if ok, _ := readJSON(filepath.Join(dir, procFile), &p); !ok || p.BootID != s.boot {
+		return
+	}
+	if ws, ok := waitFor(p.PID); ok {
+		_ = writeJSON(filepath.Join(dir, reapFile), uint32(ws))
+	}
+}
+
+// waitFor waits for a child.
+func waitFor(pid int) (ws syscall.WaitStatus, ok bool) {
+	for {
+		_, err := syscall.Wait4(pid, &ws, 0, nil)
+		if err != syscall.EINTR {
+			return ws, err == nil
+		}
+	}
+}
+
+// ensure gives a job a supervisor if it has none and is not done.
+func (s *server) ensure(dir string) { s.ensureVerb("supervise", dir) }
+
+func (s *server) ensureVerb(verb, dir string) {
+	s.mu.Lock()
+	live := s.live[dir]
+	s.mu.Unlock()
+	if live || done(verb, dir) {
+		return
+	}
+	lock, err := lockOf(dir)
+	if err != nil || lock == nil {
+		return
+	}
+	defer lock.Close()
+	if !done(verb, dir) && s.ofThisBoot(verb, dir) {
+		_ = s.spawn(verb, dir, lock)
+	}
+}
+
+// ofThisBoot reports whether what dir holds was started in this boot. A build may go on in another.
+func (s *server) ofThisBoot(verb, dir string) bool {
+	if verb == "build" {
+		return true
+	}
+	var sp spec
+	ok, _ := readJSON(filepath.Join(dir, specFile), &sp)
+	return ok && sp.BootID == s.boot
+}
+
+func startFault(err error) error {
+	return &fault.Error{
+		Code: fault.Unavailable, Reason: "NoProcess", What: "the job cannot be started",
+		Why: "the machine starts no more processes", Fix: "free memory or processes on the machine", Err: err,
+		Evidence: []string{err.Error()},
+	}
+}

@@ -1,0 +1,210 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+)
+
+// lockFD is the lock that the agent took and hands to a supervisor: there is no moment in which
+// a job that is being started is not locked.
+const lockFD = 3
+
+// leftoverGrace is between TERM and KILL for what a job's process leaves behind.
+const leftoverGrace = time.Second
+
+// supervisor is the process that watches over one job. Whenever it dies, another one can go on
+// from the files in the job's folder.
+type supervisor struct {
+	dir   string
+	spec  spec
+	proc  process
+	child bool        // the process is our child; otherwise it was adopted
+	wake  chan string // something may have happened: "" or an order
+	oom   int64       // times the kernel had killed in our control group, at the start
+}
+
+// superviseMain watches over the job in dir until it ended.
+func superviseMain(dir string) int {
+	syscall.CloseOnExec(lockFD)
+	if !holdsLock(lockFD, filepath.Join(dir, lockFile)) {
+		return 2
+	}
+	// What stops a whole session or service stops the job; we stay to write down how it ended.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	// Whatever the job leaves behind becomes our child.
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	s := &supervisor{dir: dir, wake: make(chan string, 1), oom: oomKills()}
+	if err := s.run(); err != nil {
+		fmt.Fprintln(os.Stderr, "supervise", filepath.Base(dir), err)
+		return 1
+	}
+	return 0
+}
+
+// holdsLock reports whether fd is the lock file and locked by us.
+func holdsLock(fd int, name string) bool {
+	var have, want syscall.Stat_t
+	return syscall.Fstat(fd, &have) == nil && syscall.Stat(name, &want) == nil &&
+		have.Ino == want.Ino && have.Dev == want.Dev && syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB) == nil
+}
+
+func (s *supervisor) run() error {
+	if exists(filepath.Join(s.dir, exitFile)) {
+		return nil
+	}
+	if ok, err := readJSON(filepath.Join(s.dir, specFile), &s.spec); err != nil || !ok {
+		return fmt.Errorf("read spec: %v", err)
+	}
+	if err := s.listen(); err != nil {
+		return err
+	}
+	st, ended, err := s.takeOver()
+	if err != nil {
+		return err
+	}
+	if ended {
+		return s.finish(st)
+	}
+	if s.canceled() {
+		return s.finish(wire.Status{State: wire.JobCanceled, Message: "canceled before it started"})
+	}
+	if why := s.start(); why != "" {
+		return s.finish(wire.Status{State: wire.JobFailed, Reason: "NotStarted", Message: why})
+	}
+	tell(rootOf(s.dir), filepath.Base(s.dir))
+	return s.finish(s.watch(s.reap()))
+}
+
+// takeOver goes on with the process of a supervisor before us. ok is false where there is none, or
+// it ended before it became the program.
+func (s *supervisor) takeOver() (st wire.Status, ok bool, err error) {
+	name := filepath.Join(s.dir, procFile)
+	if found, err := readJSON(name, &s.proc); err != nil || !found {
+		return st, false, err
+	}
+	st = s.watch(s.adopt())
+	if exists(filepath.Join(s.dir, goneFile)) || st.State == wire.JobCanceled {
+		return st, true, nil
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, reapFile)); err != nil {
+		return st, false, err
+	}
+	s.proc = process{}
+	return st, false, os.Remove(name)
+}
+
+// listen makes the FIFO by which the agent says that there is an order.
+func (s *supervisor) listen() error {
+	name := filepath.Join(s.dir, ctlFile)
+	if err := syscall.Mkfifo(name, 0o600); err != nil && err != syscall.EEXIST {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	go func() {
+		b := make([]byte, 64)
+		for {
+			if _, err := f.Read(b); err != nil {
+				return
+			}
+			select {
+			case s.wake <- "":
+			default:
+			}
+		}
+	}()
+	return nil
+}
+
+func (s *supervisor) canceled() bool { return exists(filepath.Join(s.dir, cancelFile)) }
+
+// finish writes how the job ended, once.
+func (s *supervisor) finish(st wire.Status) error {
+	st.Ended = time.Now().UTC()
+	if err := writeJSON(filepath.Join(s.dir, exitFile), st); err != nil {
+		return err
+	}
+	tell(rootOf(s.dir), filepath.Base(s.dir))
+	return nil
+}
+
+// start lays the code and starts the process; why is in the user's terms where that cannot be.
+func (s *supervisor) start() (why string) {
+	if err := s.layCode(); err != nil {
+		return "the code cannot be laid out: " + err.Error()
+	}
+	cwd := filepath.Join(s.dir, codeDir, filepath.FromSlash(s.spec.Job.Dir))
+	if fi, err := os.Stat(cwd); err != nil || !fi.IsDir() {
+		return `the folder "` + s.spec.Job.Dir + `" is not in the code of the run`
+	}
+	env := environ(&s.spec.Job, os.Environ())
+	program, argv, why := s.spec.argv(cwd, env)
+	if why != "" {
+		return why
+	}
+	log, err := os.OpenFile(filepath.Join(s.dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return "its log cannot be written: " + err.Error()
+	}
+	defer log.Close()
+	return s.pass(log, cwd, env, program, argv)
+}
+
+// pass starts the gate, writes down which process it is, and lets it become the program.
+func (s *supervisor) pass(log *os.File, cwd string, env []string, program string, argv []string) (why string) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err.Error()
+	}
+	defer syscall.Close(pair[0])
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err.Error()
+	}
+	defer null.Close()
+	args := append([]string{"zaffre-agent", Verb, "exec", filepath.Join(s.dir, goneFile), program}, argv...)
+	pid, err := syscall.ForkExec(self, args, &syscall.ProcAttr{
+		Dir: cwd, Env: env, Files: []uintptr{null.Fd(), log.Fd(), log.Fd(), uintptr(pair[1])},
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	syscall.Close(pair[1])
+	if err != nil {
+		return "no process can be started: " + err.Error()
+	}
+	st, _ := readStat(pid)
+	s.child = true
+	s.proc = process{PID: pid, Start: st.start, BootID: s.spec.BootID, Started: time.Now().UTC()}
+	if err := writeJSON(filepath.Join(s.dir, procFile), s.proc); err != nil {
+		return "its process cannot be written down: " + err.Error() // the gate ends with the pair
+	}
+	return s.open(pair[0], program)
+}
+
+// open lets the gate go, and returns what it says where it cannot become the program.
+func (s *supervisor) open(fd int, program string) (why string) {
+	if _, err := syscall.Write(fd, []byte{1}); err != nil {
+		return `"` + program + `" cannot be started: ` + err.Error()
+	}
+	b := make([]byte, 256)
+	for {
+		n, err := syscall.Read(fd, b)
+		if err == syscall.EINTR {
+			continue
+		}
+		if n > 0 {
+			_, _ = syscall.Wait4(s.proc.PID, nil, 0, nil)
+			return `"` + program + `" cannot be started: ` + string(b[:n])
+		}
+		return ""
+	}
+}

@@ -1,0 +1,14 @@
+// Package all lists the kinds of compute target.
+package all
+
+import (
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/local"
+)
+
+// Kinds returns every kind that works on real machines, in the order in which they are shown.
+func Kinds() []driver.Kind {
+	return []driver.Kind{
+		local.Kind(),
+	}
+}

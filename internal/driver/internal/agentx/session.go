@@ -1,0 +1,264 @@
+// Package agentx is our end of the agent's channel. A kind adds only how to start the agent.
+package agentx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// Starter starts the agent on the target and returns its standard input and output. Close ends the
+// agent; what it supervises goes on. The agent outlives ctx.
+type Starter func(ctx context.Context) (io.ReadWriteCloser, error)
+
+// After the agent could not be started it is left alone for a while, so that a target that is away
+// costs each caller nothing.
+const (
+	backoffMin = 200 * time.Millisecond
+	backoffMax = 30 * time.Second
+)
+
+// Session keeps one agent running and shares its channel among many callers. The agent is started
+// by the first call and again by the first call after it died. The zero value is of no use.
+type Session struct {
+	start Starter
+	gate  chan struct{} // held while channel is read or changed
+
+	channel *channel
+	failed  error         // why the last start failed
+	until   time.Time     // before that it is not tried again
+	backoff time.Duration // the last pause
+	closed  bool
+}
+
+// channel is the connection to one agent process.
+type channel struct {
+	mux   *yamux.Session
+	hello wire.Hello
+}
+
+// NewSession returns a session that starts nothing yet.
+func NewSession(start Starter) *Session {
+	return &Session{start: start, gate: make(chan struct{}, 1)}
+}
+
+// Close ends the agent. What it supervises goes on. Later calls fail.
+func (s *Session) Close() error {
+	s.gate <- struct{}{}
+	defer func() { <-s.gate }()
+	s.closed = true
+	if s.channel == nil {
+		return nil
+	}
+	err := s.channel.mux.Close()
+	s.channel = nil
+	return err
+}
+
+// Hello returns who the agent is.
+func (s *Session) Hello(ctx context.Context) (wire.Hello, error) {
+	c, err := s.open(ctx)
+	if err != nil {
+		return wire.Hello{}, err
+	}
+	return c.hello, nil
+}
+
+// open returns the channel to a live agent.
+func (s *Session) open(ctx context.Context) (*channel, error) {
+	select {
+	case s.gate <- struct{}{}:
+	case <-ctx.Done():
+		return nil, timedOut(ctx)
+	}
+	defer func() { <-s.gate }()
+	switch {
+	case s.closed:
+		return nil, goneFault(errors.New("the connection was closed"))
+	case s.channel != nil && !s.channel.mux.IsClosed():
+		return s.channel, nil
+	case time.Now().Before(s.until):
+		return nil, s.failed
+	}
+	c, err := s.dial(ctx)
+	if err != nil {
+		s.backoff = min(max(2*s.backoff, backoffMin), backoffMax)
+		s.until, s.failed = time.Now().Add(s.backoff), err
+		if ctx.Err() != nil {
+			s.until = time.Time{} // the caller's haste is not the target's fault
+		}
+		return nil, err
+	}
+	s.channel, s.failed, s.backoff = c, nil, 0
+	return c, nil
+}
+
+// dial starts the agent and hears who it is.
+func (s *Session) dial(ctx context.Context) (*channel, error) {
+	rw, err := s.start(ctx)
+	if err != nil {
+		return nil, asFault(ctx, err)
+	}
+	mux, err := yamux.Client(rw, wire.Channel())
+	if err != nil {
+		rw.Close()
+		return nil, goneFault(err)
+	}
+	c := &channel{mux: mux}
+	if c.hello, err = ask[wire.Hello](ctx, c, wire.OpHello, wire.Empty{}); err == nil && c.hello.Version != wire.Version {
+		err = &fault.Error{
+			Code: fault.Unavailable, Reason: "AgentVersion", What: "the agent on the target is of another version",
+			Why: fmt.Sprintf("it speaks version %d, we speak %d", c.hello.Version, wire.Version),
+			Fix: "check the target again, so that it gets the server's agent",
+		}
+	}
+	if err != nil {
+		mux.Close()
+		return nil, asFault(ctx, err)
+	}
+	return c, nil
+}
+
+// stream is one conversation with the agent. It ends with ctx.
+type stream struct {
+	*wire.Stream
+	ctx  context.Context // of the conversation, to say why it ended
+	mux  *yamux.Stream
+	stop func() bool
+	once sync.Once
+}
+
+// stream opens a conversation. Opening may block where the agent takes nothing more, so it is
+// left behind when ctx ends.
+func (c *channel) stream(ctx context.Context, op string, in any) (*stream, error) {
+	type opened struct {
+		st  *yamux.Stream
+		err error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		st, err := c.mux.OpenStream()
+		done <- opened{st, err}
+	}()
+	var o opened
+	select {
+	case o = <-done:
+	case <-ctx.Done():
+		go func() {
+			if o := <-done; o.err == nil {
+				o.st.Close()
+			}
+		}()
+		return nil, timedOut(ctx)
+	}
+	if o.err != nil {
+		return nil, o.err
+	}
+	st := &stream{Stream: wire.NewStream(o.st), ctx: ctx, mux: o.st}
+	st.stop = context.AfterFunc(ctx, func() { _ = o.st.SetDeadline(longAgo()) })
+	if err := st.Open(op, in); err != nil {
+		st.Close()
+		return nil, err
+	}
+	return st, nil
+}
+
+// Close ends the conversation.
+func (st *stream) Close() error {
+	st.once.Do(func() {
+		st.stop()
+		_ = st.mux.Close()
+	})
+	return nil
+}
+
+// ask makes a conversation of one message and one answer.
+func ask[Out any](ctx context.Context, c *channel, op string, in any) (out Out, err error) {
+	st, err := c.stream(ctx, op, in)
+	if err != nil {
+		return out, err
+	}
+	defer st.Close()
+	return out, st.Recv(&out)
+}
+
+// call is ask on the session's channel. Every operation may be repeated, so one that an agent's
+// death cut short is, on the next agent.
+func call[Out any](ctx context.Context, s *Session, op string, in any) (Out, error) {
+	for again := true; ; again = false {
+		c, err := s.open(ctx)
+		if err != nil {
+			var zero Out
+			return zero, err
+		}
+		out, err := ask[Out](ctx, c, op, in)
+		if err == nil || !again || ctx.Err() != nil || isFault(err) {
+			return out, asFault(ctx, err)
+		}
+		_ = c.mux.Close()
+	}
+}
+
+// converse opens a conversation and hears that it was accepted.
+func (s *Session) converse(ctx context.Context, op string, in any) (*stream, error) {
+	for again := true; ; again = false {
+		c, err := s.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		st, err := c.stream(ctx, op, in)
+		if err == nil {
+			if err = st.Recv(&wire.Empty{}); err == nil {
+				return st, nil
+			}
+			st.Close()
+		}
+		if !again || ctx.Err() != nil || isFault(err) {
+			return nil, asFault(ctx, err)
+		}
+		_ = c.mux.Close()
+	}
+}
+
+func isFault(err error) bool {
+	_, ok := errors.AsType[*fault.Error](err)
+	return ok
+}
+
+// asFault says of an error of the channel what it means to a caller.
+func asFault(ctx context.Context, err error) error {
+	switch {
+	case err == nil || isFault(err):
+		return err
+	case ctx.Err() != nil:
+		return timedOut(ctx)
+	}
+	return goneFault(err)
+}
+
+func goneFault(err error) error {
+	return &fault.Error{
+		Code: fault.Unavailable, Reason: "AgentGone", What: "the agent on the target does not answer",
+		Why: "its process ended or its connection broke", Fix: "nothing: it is started again; if it stays away, check the target",
+		Err: err,
+	}
+}
+
+func timedOut(ctx context.Context) error {
+	return &fault.Error{
+		Code: fault.Unavailable, Reason: "TimedOut", What: "the target did not answer in time",
+		Why: "the time for the operation ran out", Fix: "nothing: it is tried again; if it stays so, check the target",
+		Err: context.Cause(ctx),
+	}
+}
+
+// longAgo is a deadline that wakes whoever reads or writes.
+func longAgo() time.Time { return time.Unix(1, 0) }
