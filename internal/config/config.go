@@ -19,7 +19,7 @@ type Config struct {
 	BodyLimit     int64 // bytes of a JSON body
 	SnapshotLimit int64 // bytes of a snapshot
 
-	LocalUser  string // whose code on the target "server" runs as; "" is the server's own user
+	LocalUser  string // who runs code on the target "server": a name, an ID, "same" or "auto"
 	LocalSlots int    // runs at once on the target "server"; 0: one per core
 
 	Grace    time.Duration // what requests and steps get at shutdown

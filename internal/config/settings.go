@@ -94,7 +94,7 @@ func limitSettings() []Setting {
 			get: func(c *Config) string { return formatSize(c.SnapshotLimit) },
 		},
 		{
-			Key: "local.user", Help: `user that code on the target "server" runs as; the server's own if empty`,
+			Key: "local.user", Default: "auto", Help: `who runs code on the target "server": a user, "same" as the server, or "auto": another one where the server is root`,
 			set: func(c *Config, v string) error { c.LocalUser = v; return nil },
 			get: func(c *Config) string { return c.LocalUser },
 		},

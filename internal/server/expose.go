@@ -14,42 +14,54 @@ import (
 // checkExposure refuses to serve other machines while code on the target "server" would run as the
 // server's own user: it could read the key file, and so could whoever may submit a run.
 func checkExposure(cfg config.Config) error {
-	if cfg.LocalUser != "" {
-		if err := checkLocalUser(cfg.LocalUser); err != nil {
-			return err
-		}
-		return nil
-	}
-	if loopback(cfg.Listen) {
-		return nil
+	own, err := runsAsServer(cfg.LocalUser, os.Geteuid())
+	if err != nil || !own || loopback(cfg.Listen) {
+		return err
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "ServerExposed", What: "the server does not listen on " + cfg.Listen,
 		Why: `code on the target "server" would run as the server's own user, and could read its keys, for callers from other machines`,
-		Fix: "give that code a user of its own, as root run: zaffre serve --local-user nobody; or listen on 127.0.0.1 only", Field: "listen",
+		Fix: "start it as root, which runs that code as another user, or let it listen on 127.0.0.1 only", Field: "listen",
 	}
 }
 
-// checkLocalUser fails unless the server may run code as another user than its own.
-func checkLocalUser(name string) error {
-	u, err := user.Lookup(name)
+// runsAsServer reports whether code on the target "server" runs as the server's own user. It fails where
+// the configuration asks for what cannot be.
+func runsAsServer(name string, self int) (bool, error) {
+	switch name {
+	case "same":
+		return true, nil
+	case "auto":
+		return self != 0, nil
+	}
+	uid, err := uidOf(name)
 	why := ""
 	switch {
 	case err != nil:
 		why = fmt.Sprintf("there is no user %q", name)
-	case u.Uid == strconv.Itoa(os.Geteuid()):
-		why = fmt.Sprintf("%q is the server's own user", name)
-	case u.Uid == "0":
-		why = "root may read everything, the server's keys too"
-	case os.Geteuid() != 0:
+	case uid == self:
+		return true, nil
+	case self != 0:
 		why = "only root may start processes as another user"
 	default:
-		return nil
+		return false, nil
 	}
-	return &fault.Error{
+	return false, &fault.Error{
 		Code: fault.Precondition, Reason: "LocalUserUnusable", What: `code on the target "server" cannot run as ` + name,
-		Why: why, Fix: "name an unprivileged user and start the server as root, or leave local.user empty; run: zaffre config show", Field: "local.user",
+		Why: why, Fix: "start the server as root, or leave local.user at auto; run: zaffre config show", Field: "local.user",
 	}
+}
+
+// uidOf takes a name or a number; a number needs no entry.
+func uidOf(name string) (int, error) {
+	if uid, err := strconv.Atoi(name); err == nil && uid >= 0 {
+		return uid, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(u.Uid)
 }
 
 // loopback reports whether only this machine reaches the address.

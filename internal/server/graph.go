@@ -121,6 +121,7 @@ func (s *server) assemble() {
 // close ends what runs in the background and closes the database.
 func (s *server) close() error {
 	s.runs.Close()
+	s.cleanServerTarget()
 	s.computes.Close()
 	return s.db.Close()
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -139,13 +141,16 @@ func openPlace(cfg config.Config) (place, error) {
 		return p, makeDir(cfg.Data)
 	}
 	dir, err := os.MkdirTemp("", "zaffre-")
+	if err == nil {
+		err = os.Chmod(dir, 0o711) // who runs code on the target "server" works below it
+	}
 	if err != nil {
 		return p, dirFault(os.TempDir(), err)
 	}
-	p.data, p.temp = dir, dir
+	p.data, p.temp = filepath.Join(dir, "data"), dir
 	if !cfg.Given("data") {
-		p.profile = dir + "/client.json"
-		return p, nil
+		p.profile = filepath.Join(p.data, "client.json")
+		return p, makeDir(p.data)
 	}
 	if _, err := os.Stat(cfg.Dir(databaseFile)); err == nil {
 		os.RemoveAll(dir)
@@ -154,7 +159,7 @@ func openPlace(cfg config.Config) (place, error) {
 			Why: "it is the data folder of a server that keeps its data", Fix: "give another folder; run: zaffre serve --ephemeral --data DIR",
 		}
 	}
-	return p, makeDir(cfg.Data)
+	return p, errors.Join(makeDir(p.data), makeDir(cfg.Data))
 }
 
 // close removes what an ephemeral server leaves.
@@ -162,7 +167,10 @@ func (p place) close() error {
 	if p.temp == "" {
 		return nil
 	}
-	return errors.Join(os.Remove(p.profile), os.RemoveAll(p.temp))
+	if err := os.Remove(p.profile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, os.RemoveAll(p.temp))
+	}
+	return os.RemoveAll(p.temp)
 }
 
 func makeDir(dir string) error {

@@ -202,19 +202,33 @@ func certFault(err error) error {
 	}
 }
 
-// certNames returns the names and addresses that a certificate needs: those of this machine, the one
-// that the server listens on, and the configured ones.
+// certNames returns the names and addresses that a certificate needs: those of this machine, those that
+// the server listens on, and the configured ones.
 func certNames(listen string, configured []string) []string {
-	names := []string{"localhost", "127.0.0.1", "::1"}
+	names := append([]string{"localhost", "127.0.0.1", "::1"}, configured...)
 	if host, err := os.Hostname(); err == nil && host != "" {
 		names = append(names, host)
 	}
-	if host, _, err := net.SplitHostPort(listen); err == nil && host != "" {
-		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
-			names = append(names, host)
-		}
+	host, _, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		names = append(names, ownAddresses()...)
+	} else if err == nil && host != "" {
+		names = append(names, host)
 	}
-	names = append(names, configured...)
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+func ownAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() {
+			out = append(out, n.IP.String())
+		}
+	}
+	return out
 }
