@@ -54,9 +54,9 @@ func TestDefinitionOfTheSDK(t *testing.T) {
 				t.Errorf("the log lacks the notes:\n%s", log)
 			}
 			got := python(t, r, `import warnings; warnings.simplefilter("ignore")
-import azureml.core, sklearn, pip, wheel, pkg_resources, setuptools, sys
-print(sys.version_info[1], int(setuptools.__version__.split(".")[0]) < 81)`)
-			if want := strings.TrimPrefix(minor, "3.") + " True"; got != want {
+import azureml.core, sklearn, pkg_resources, setuptools, importlib.util, sys
+print(sys.version_info[1], int(setuptools.__version__.split(".")[0]) < 81, all(map(importlib.util.find_spec, ["pip", "wheel"])))`)
+			if want := strings.TrimPrefix(minor, "3.") + " True True"; got != want {
 				t.Errorf("python printed %q, want %q", got, want)
 			}
 			if err := os.RemoveAll(r.Prefix); err != nil { // they are large
