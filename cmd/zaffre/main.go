@@ -15,6 +15,6 @@ func main() {
 	}
 	os.Exit(cli.Main(os.Args[1:], cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
-		Serve: server.Run, Backup: server.BackupFile, Restore: server.RestoreFile,
+		Serve: server.Serve, Backup: server.BackupFile, Restore: server.RestoreFile,
 	}))
 }
