@@ -117,15 +117,12 @@ func (c *Client) sendPack(ctx context.Context, ws string, files []File, src Sour
 	if err == nil {
 		resp.Body.Close()
 	}
-	read.CloseWithError(errAnswered)
-	if ours := <-done; ours != nil && !errors.Is(ours, errAnswered) {
+	read.Close() // the server may answer without reading to the end
+	if ours, ok := errors.AsType[*Fault](<-done); ok {
 		return ours // why the stream broke off
 	}
 	return err
 }
-
-// errAnswered ends the writer of a pack that the server did not read to its end.
-var errAnswered = errors.New("the server answered")
 
 const block = 512 // of a tar archive
 

@@ -14,9 +14,13 @@ func attach(a *frame.App) *cobra.Command {
 	cmd := a.Command("compute.attach", "attach KIND NAME [FLAGS OF THE KIND]", cobra.ArbitraryArgs, nil)
 	cmd.DisableFlagParsing = true // which flags there are, the kind says
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		args, help, err := a.TakeGlobals(cmd, args)
+		if err != nil {
+			return err
+		}
 		kind, rest := takeWord(args)
 		if kind == "" {
-			if asksHelp(args) {
+			if help || len(args) == 0 {
 				return cmd.Help()
 			}
 			return frame.Usage(&fault.Error{
@@ -68,8 +72,4 @@ func takeWord(args []string) (string, []string) {
 		return args[0], args[1:]
 	}
 	return "", args
-}
-
-func asksHelp(args []string) bool {
-	return len(args) == 0 || args[0] == "-h" || args[0] == "--help"
 }

@@ -67,7 +67,11 @@ func flagName(o client.Option) string {
 	if o.Secret {
 		b.WriteString("-file")
 	}
-	return strings.ReplaceAll(b.String(), "--", "-")
+	name := strings.ReplaceAll(b.String(), "--", "-")
+	if slices.Contains([]string{"data", "help", "lang", "output", "shared", "workspace"}, name) {
+		return "target-" + name // the plain one is ours
+	}
+	return name
 }
 
 // declare gives a command the flags of a kind.

@@ -14,9 +14,13 @@ func update(a *frame.App) *cobra.Command {
 	cmd := a.Command("compute.update", "update NAME [FLAGS OF THE KIND]", cobra.ArbitraryArgs, nil)
 	cmd.DisableFlagParsing = true // which flags there are, the target's kind says
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		args, help, err := a.TakeGlobals(cmd, args)
+		if err != nil {
+			return err
+		}
 		name, rest := takeWord(args)
 		if name == "" {
-			if asksHelp(args) {
+			if help || len(args) == 0 {
 				return cmd.Help()
 			}
 			return frame.Usage(&fault.Error{

@@ -112,15 +112,45 @@ func startingWith(names []string, prefix string) []string {
 	return out
 }
 
+// TakeGlobals sets the flags that all commands have and returns the other arguments: for a command
+// whose flags are not parsed. help says that the help was asked for.
+func (a *App) TakeGlobals(cmd *cobra.Command, args []string) (rest []string, help bool, err error) {
+	global := cmd.Root().PersistentFlags()
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		name, value, has := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		f := global.Lookup(name)
+		switch {
+		case strings.HasPrefix(arg, "--"):
+		case strings.HasPrefix(arg, "-") && len(name) == 1:
+			f = global.ShorthandLookup(name)
+		default:
+			f = nil
+		}
+		if f == nil {
+			help = help || arg == "-h" || arg == "--help"
+			rest = append(rest, arg)
+			continue
+		}
+		if !has {
+			if i++; i == len(args) {
+				return nil, false, a.flagError(cmd, fmt.Errorf("flag needs an argument: %s", arg))
+			}
+			value = args[i]
+		}
+		if err := global.Set(f.Name, value); err != nil {
+			return nil, false, a.flagError(cmd, err)
+		}
+	}
+	return rest, help, a.CheckOutput()
+}
+
 // Nested runs a command that was made while another one, whose flags were not parsed, was running.
 func (a *App) Nested(outer, inner *cobra.Command, args []string) error {
-	root := outer.Root()
-	root.PersistentFlags().VisitAll(func(f *pflag.Flag) { inner.Flags().AddFlag(f) })
 	inner.SilenceErrors, inner.SilenceUsage = true, true
 	inner.SetOut(a.Stdout)
 	inner.SetErr(a.Stderr)
-	inner.SetUsageTemplate(root.UsageTemplate())
+	inner.SetUsageTemplate(outer.Root().UsageTemplate())
 	inner.SetArgs(args)
-	inner.PreRunE = func(*cobra.Command, []string) error { return a.CheckOutput() }
 	return inner.ExecuteContext(outer.Context())
 }

@@ -43,7 +43,7 @@ func (a *App) Print(v any, names []string, table func() *Table) error {
 		}
 		return nil
 	}
-	return table().write(a, a.Stdout, a.Width())
+	return table().Write(a, a.Stdout, a.Width())
 }
 
 // yaml writes v with the field names and in the order of its JSON.
@@ -72,7 +72,7 @@ func block(n *yaml.Node) {
 	if n.Kind != yaml.ScalarNode && len(n.Content) > 0 {
 		n.Style &^= yaml.FlowStyle
 	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && !slices.Contains(oldBools(), strings.ToLower(n.Value)) {
 		n.Style = 0
 	}
 	for _, c := range n.Content {
@@ -93,3 +93,6 @@ func Fields(pairs ...any) *Table {
 
 // IsFormat reports whether s is a value of -o.
 func IsFormat(s string) bool { return slices.Contains(Formats(), s) }
+
+// oldBools are words that readers of YAML 1.1 take for yes and no.
+func oldBools() []string { return []string{"y", "yes", "on", "n", "no", "off"} }

@@ -29,8 +29,8 @@ const (
 	minimum = 8 // of a column that had to shrink
 )
 
-// write prints the table within width columns; 0 is no limit.
-func (t *Table) write(a *App, w io.Writer, width int) error {
+// Write prints the table within width columns; 0 is no limit.
+func (t *Table) Write(a *App, w io.Writer, width int) error {
 	widths := t.widths()
 	if width > 0 {
 		shrink(widths, width)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -34,10 +33,6 @@ func start(ctx context.Context, a *frame.App, data, logFile string) (*server, er
 		return nil, notStarted(err.Error(), nil)
 	}
 	defer log.Close()
-	// What an earlier server wrote is not this one's address.
-	if err := os.Remove(filepath.Join(data, "client.json")); err != nil && !os.IsNotExist(err) {
-		return nil, notStarted(err.Error(), nil)
-	}
 	cmd := exec.Command(self, "serve", "--data", data, "--listen", "127.0.0.1:0")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we stop it in order

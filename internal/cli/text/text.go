@@ -3,6 +3,8 @@ package text
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -64,3 +66,9 @@ func (c *Catalogue) Has(key string) bool { _, ok := c.texts[key]; return ok }
 // Headline returns what a fault's Reason is called in a language other than English. "" is no
 // translation: the fault's own words serve.
 func (c *Catalogue) Headline(reason string) string { return c.faults[reason] }
+
+// Keys returns every key, sorted.
+func (c *Catalogue) Keys() []string { return slices.Sorted(maps.Keys(c.texts)) }
+
+// Headlines returns every Reason that has a name, sorted.
+func (c *Catalogue) Headlines() []string { return slices.Sorted(maps.Keys(c.faults)) }
