@@ -11,7 +11,7 @@ import (
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == agent.Verb {
-		os.Exit(agent.Main(os.Args[2:])) // before anything else: one starts for every job
+		os.Exit(agent.Main(os.Args[2:]))
 	}
 	os.Exit(cli.Main(os.Args[1:], cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
