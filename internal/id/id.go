@@ -61,7 +61,7 @@ func invalidName(field, s, why, fix string) error {
 		s = strings.ToValidUTF8(s[:64], "") + "…"
 	}
 	return &fault.Error{
-		Code: fault.Invalid, Reason: "NameInvalid", What: "the name " + strings.ToValidUTF8(quote(s), "?") + " cannot be used",
+		Code: fault.Invalid, Reason: "NameInvalid", What: "the name " + quote(strings.ToValidUTF8(s, "?")) + " cannot be used",
 		Why: why, Fix: fix, Field: field,
 	}
 }
