@@ -102,6 +102,17 @@ func (p *prepared) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
+// close closes the statements. Those of a connection of one's own are not closed with it, and a
+// SQLite connection with open statements keeps its transaction and its locks.
+func (p *prepared) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.known {
+		_ = s.Close()
+	}
+	p.known = nil
+}
+
 func (p *prepared) exec(ctx context.Context, text string, args ...any) (int64, error) {
 	s, err := p.stmt(ctx, text)
 	if err != nil {

@@ -236,6 +236,7 @@ func (w *writer) disconnect() {
 	if w.conn == nil {
 		return
 	}
+	w.stmts.close()
 	discard(w.conn)
 	w.conn, w.stmts = nil, nil
 }
