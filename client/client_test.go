@@ -206,20 +206,6 @@ func TestDownloadRefuses(t *testing.T) {
 	}
 }
 
-func tree(t *testing.T, dir string, o client.TreeOptions) (*client.Tree, []string) {
-	t.Helper()
-	tr, err := client.ReadTree(t.Context(), dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tr.Close() })
-	var out []string
-	for _, f := range tr.Files() {
-		out = append(out, fmt.Sprintf("%o %s", f.Mode, f.Path))
-	}
-	return tr, out
-}
-
 func put(t *testing.T, dir string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -233,58 +219,29 @@ func put(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func TestTree(t *testing.T) {
+// TestFolder checks that a folder's faults are the client's own.
+func TestFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	put(t, dir, map[string]string{
-		".gitignore": "*.log\n!keep.log\n/build\n# note\nsub/*.tmp\n\\#odd\nspace\\ \n", ".git/config": "x", "a.log": "", "keep.log": "",
-		"build/x": "", "deep/build/x": "", "sub/x.tmp": "", "sub/deep/x.tmp": "", "#odd": "", "space ": "", "sub/.gitignore": "local\n", "sub/local": "", "local": "",
-		"name \"q\"\n日本": "odd", "run.sh": "#!/bin/sh\n",
-	})
-	if err := os.Chmod(filepath.Join(dir, "run.sh"), 0o755); err != nil {
+	put(t, dir, map[string]string{".amlignore": "*.bin\n", "small": "1", "large.txt": strings.Repeat("x", 5000), "no.bin": ""})
+	f, err := client.ReadFolder(t.Context(), dir, client.FolderOptions{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
+	var paths []string
+	for _, e := range f.Files() {
+		paths = append(paths, e.Path)
 	}
-	_, got := tree(t, dir, client.TreeOptions{})
-	want := []string{
-		"644 .gitignore", "644 deep/build/x", "644 keep.log", "120777 link", "644 local", "644 name \"q\"\n日本", "755 run.sh",
-		"644 sub/.gitignore", "644 sub/deep/x.tmp",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff([]string{".amlignore", "large.txt", "small"}, paths); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	put(t, dir, map[string]string{".amlignore": "*\n!*.sh\n"})
-	if _, got = tree(t, dir, client.TreeOptions{}); !slices.Equal(got, []string{"755 run.sh"}) {
-		t.Errorf("with .amlignore: %v", got)
+	_, err = client.ReadFolder(t.Context(), dir, client.FolderOptions{Bytes: 1000})
+	if client.ReasonOf(err) != "FolderTooLarge" || !strings.Contains(err.Error(), "large.txt") {
+		t.Errorf("a folder above the limit: %v", err)
 	}
-}
-
-func TestTreeTooLarge(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	put(t, dir, map[string]string{"small": "1", "large.bin": strings.Repeat("x", 5000)})
-	_, err := client.ReadTree(t.Context(), dir, client.TreeOptions{MaxBytes: 1000})
-	var f *client.Fault
-	if !errors.As(err, &f) || f.Reason != "SnapshotTooLarge" || len(f.Evidence) == 0 || !strings.Contains(f.Evidence[0], "large.bin") {
-		t.Errorf("a folder above the limit: %v %+v", err, f)
-	}
-}
-
-// TestHashCache checks that a file is read again if and only if it may have changed.
-func TestHashCache(t *testing.T) {
-	t.Parallel()
-	dir, cache := t.TempDir(), filepath.Join(t.TempDir(), "hashes.json")
-	put(t, dir, map[string]string{"a": "one", "b": "two"})
-	first, _ := tree(t, dir, client.TreeOptions{Cache: cache})
-	put(t, dir, map[string]string{"a": "uno"}) // same size, at once
-	second, _ := tree(t, dir, client.TreeOptions{Cache: cache})
-	if second.Files()[0].Hash == first.Files()[0].Hash {
-		t.Error("a changed file has its old hash")
-	}
-	if second.Files()[1] != first.Files()[1] {
-		t.Error("an unchanged file differs")
+	put(t, dir, map[string]string{"small": "22"})
+	if _, err = f.Open(t.Context(), f.Files()[2]); client.ReasonOf(err) != "FileChanged" {
+		t.Errorf("a file that changed: %v", err)
 	}
 }
 
@@ -326,7 +283,10 @@ func TestUpload(t *testing.T) {
 			_, _ = io.WriteString(w, `{"id":"snapshot"}`)
 		}
 	})
-	tr, _ := tree(t, dir, client.TreeOptions{})
+	tr, err := client.ReadFolder(t.Context(), dir, client.FolderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	id, err := c.Upload(t.Context(), "w", tr, func(at, _ int64) { sent = max(sent, at) })
 	mu.Lock()
 	defer mu.Unlock()

@@ -10,11 +10,11 @@ import (
 	"slices"
 )
 
-// Source is what Upload sends: the entries of a snapshot, and their bytes. *Tree is one.
+// Source is what Upload sends: the entries of a snapshot, and their bytes. A *Folder is one.
 type Source interface {
 	Files() []File
 	// Open opens the bytes of a file; of a symbolic link they are its target.
-	Open(f File) (io.ReadCloser, error)
+	Open(ctx context.Context, f File) (io.ReadCloser, error)
 }
 
 // Progress is told how far an upload is. It may be called from another goroutine, never from two at
@@ -105,7 +105,7 @@ func (c *Client) sendPack(ctx context.Context, ws string, files []File, src Sour
 	total := packSize(files)
 	done := make(chan error, 1)
 	go func() {
-		err := writePack(&meter{w: write, total: total, tell: progress}, files, src)
+		err := writePack(ctx, &meter{w: write, total: total, tell: progress}, files, src)
 		write.CloseWithError(err)
 		done <- err
 	}()
@@ -134,40 +134,36 @@ func packSize(files []File) int64 {
 	return n
 }
 
-func writePack(w io.Writer, files []File, src Source) error {
+func writePack(ctx context.Context, w io.Writer, files []File, src Source) error {
 	t := tar.NewWriter(w)
 	for _, f := range files {
 		if err := t.WriteHeader(&tar.Header{Name: f.Hash, Mode: 0o600, Size: f.Size, Format: tar.FormatGNU}); err != nil {
 			return err
 		}
-		if err := copyFile(t, f, src); err != nil {
+		if err := copyFile(ctx, t, f, src); err != nil {
 			return err
 		}
 	}
 	return t.Close()
 }
 
-func copyFile(w io.Writer, f File, src Source) error {
-	r, err := src.Open(f)
-	if err != nil {
-		return changed(f, err.Error())
-	}
-	defer r.Close()
-	n, err := io.Copy(w, io.LimitReader(r, f.Size))
+func copyFile(ctx context.Context, w io.Writer, f File, src Source) error {
+	r, err := src.Open(ctx, f)
 	if err != nil {
 		return err
 	}
-	if n != f.Size {
-		return changed(f, fmt.Sprintf("it had %d bytes and has %d now", f.Size, n))
+	defer r.Close()
+	n, err := io.Copy(w, r) // to its end, where a Source may find that the file changed
+	if err == nil && n == f.Size {
+		return nil
 	}
-	return nil
-}
-
-func changed(f File, detail string) error {
-	return &Fault{
-		Code: CodeConflict, Reason: "FileChanged", Title: fmt.Sprintf("the file %q changed while it was sent", f.Path),
-		Detail: detail, Fix: "submit again when nothing writes there, or list the file in .amlignore",
+	if err == nil || errors.Is(err, tar.ErrWriteTooLong) {
+		return &Fault{
+			Code: CodePrecondition, Reason: "FileChanged", Title: fmt.Sprintf("the file %q changed while it was sent", f.Path),
+			Detail: fmt.Sprintf("it is no longer %d bytes long", f.Size), Fix: "submit again when nothing writes to the folder",
+		}
 	}
+	return err
 }
 
 // meter counts what passes.

@@ -30,12 +30,11 @@ func (q *tour) train(ctx context.Context, s *frame.Session) error {
 	if err != nil {
 		return err
 	}
-	tree, err := client.ReadTree(ctx, code, client.TreeOptions{})
+	folder, err := client.ReadFolder(ctx, code, client.FolderOptions{})
 	if err != nil {
 		return err
 	}
-	defer tree.Close()
-	snapshot, err := s.Upload(ctx, s.WS, tree, nil)
+	snapshot, err := s.Upload(ctx, s.WS, folder, nil)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -156,14 +157,13 @@ func Verdict(a *frame.App, r client.Run) error {
 
 // upload makes a snapshot of a folder.
 func upload(ctx context.Context, a *frame.App, s *frame.Session, dir string) (string, error) {
-	tree, err := client.ReadTree(ctx, dir, client.TreeOptions{Cache: a.HashCache(dir)})
+	folder, err := client.ReadFolder(ctx, dir, client.FolderOptions{Cache: filepath.Join(a.CacheDir(), "hashes")})
 	if err != nil {
 		return "", err
 	}
-	defer tree.Close()
 	bar := &frame.Bar{}
 	defer func() { bar.Done() }()
-	return s.Upload(ctx, s.WS, tree, func(sent, total int64) {
+	return s.Upload(ctx, s.WS, folder, func(sent, total int64) {
 		if sent > 0 && !bar.Shown() {
 			bar = a.Bar("bar.upload", total)
 		}
