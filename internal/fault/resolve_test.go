@@ -22,10 +22,10 @@ func (r resolver) texts(e ast.Expr, fn *ast.FuncDecl, depth int) []string {
 	case *ast.ParenExpr:
 		return r.texts(e.X, fn, depth)
 	case *ast.BinaryExpr:
-		return []string{shape(e)}
+		return []string{r.shape(e)}
 	case *ast.CallExpr: // cmp.Or(x, "Reason")
 		if typeName(e.Fun) == "fmt.Sprintf" {
-			return []string{shape(e)}
+			return []string{r.shape(e)}
 		}
 		var out []string
 		for _, a := range e.Args {
@@ -189,18 +189,22 @@ func (r resolver) inspect(visit func(ast.Node, *ast.FuncDecl)) {
 }
 
 // shape returns the text of an expression with "…" for what is only known when it runs.
-func shape(e ast.Expr) string {
+func (r resolver) shape(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		s, _ := stringOf(e)
 		return s
+	case *ast.Ident:
+		if c := r.constants(e.Name); len(c) == 1 {
+			return c[0]
+		}
 	case *ast.BinaryExpr:
 		if e.Op == token.ADD {
-			return shape(e.X) + shape(e.Y)
+			return r.shape(e.X) + r.shape(e.Y)
 		}
 	case *ast.CallExpr:
 		if typeName(e.Fun) == "fmt.Sprintf" && len(e.Args) > 0 {
-			return verbs.ReplaceAllString(shape(e.Args[0]), "…")
+			return verbs.ReplaceAllString(r.shape(e.Args[0]), "…")
 		}
 	}
 	return "…"
