@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +36,11 @@ func environment(ctx context.Context, b *bench) ([]Figure, error) {
 	if _, err := buildOnce(ctx, s, 0); err != nil { // fills the cache
 		return nil, err
 	}
-	if _, err := bareUV(ctx, b, uv, 0); err != nil {
+	python, err := interpreterOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := bareUV(ctx, b, uv, python, 0); err != nil {
 		return nil, err
 	}
 	var ours, bare []time.Duration
@@ -44,7 +49,7 @@ func environment(ctx context.Context, b *bench) ([]Figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := bareUV(ctx, b, uv, i+1)
+		p, err := bareUV(ctx, b, uv, python, i+1)
 		if err != nil {
 			return nil, err
 		}
@@ -80,8 +85,28 @@ func buildOnce(ctx context.Context, s *rig.Server, i int) (time.Duration, error)
 	return time.Since(began), err
 }
 
+// interpreterOf returns the interpreter below the environment that was built, so that both have the same.
+func interpreterOf(ctx context.Context, s *rig.Server) (string, error) {
+	r := command("python", "-c", "import os, sys; print(os.path.realpath(sys.executable))")
+	r.Environment = "bench"
+	run, err := s.Done(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	if run.State != "Completed" {
+		return "", failedRun(run)
+	}
+	log, err := s.C.RunLog(ctx, s.WS, run.ID, client.LogOptions{})
+	if err != nil {
+		return "", err
+	}
+	defer log.Close()
+	text, err := io.ReadAll(log)
+	return strings.TrimSpace(string(text)), err
+}
+
 // bareUV does what a user would do by hand.
-func bareUV(ctx context.Context, b *bench, uv string, i int) (time.Duration, error) {
+func bareUV(ctx context.Context, b *bench, uv, python string, i int) (time.Duration, error) {
 	dir := filepath.Join(b.scratch, "uv", strconv.Itoa(i))
 	run := func(args ...string) error {
 		cmd := exec.CommandContext(ctx, uv, args...)
@@ -92,7 +117,7 @@ func bareUV(ctx context.Context, b *bench, uv string, i int) (time.Duration, err
 		return nil
 	}
 	began := time.Now()
-	if err := run("venv", "-q", "--python", b.python, dir); err != nil {
+	if err := run("venv", "-q", "--python", python, dir); err != nil {
 		return 0, err
 	}
 	err := run(append([]string{"pip", "install", "-q", "--python", filepath.Join(dir, "bin", "python")}, requirements()...)...)

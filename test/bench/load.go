@@ -44,7 +44,7 @@ func load(ctx context.Context, b *bench) ([]Figure, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	listening := l.listen(ctx)
-	before, err := spent(socket, s.Data)
+	before, err := spent(socket)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func load(ctx context.Context, b *bench) ([]Figure, error) {
 	if err := l.wait(ctx, n); err != nil {
 		return nil, err
 	}
-	after, err := spent(socket, s.Data)
+	after, err := spent(socket)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -32,7 +33,7 @@ func logLag(ctx context.Context, b *bench) ([]Figure, error) {
 	if err := rig.WriteFile(dir, "log.py", logScript); err != nil {
 		return nil, err
 	}
-	request := command(b.python, "log.py", strconv.Itoa(b.times(20, 5)))
+	request := command("python", "log.py", strconv.Itoa(b.times(20, 5)))
 	if request.Snapshot, err = s.Upload(ctx, dir); err != nil {
 		return nil, err
 	}
@@ -44,8 +45,8 @@ func logLag(ctx context.Context, b *bench) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(lags) == 0 {
-		return nil, fmt.Errorf("run %s has no line", run.ID)
+	if run, err = s.C.Run(ctx, s.WS, run.ID); err != nil || run.State == "Failed" || len(lags) == 0 {
+		return nil, errors.Join(err, failedRun(run))
 	}
 	p99 := rig.Percentile(lags, 99)
 	return []Figure{{

@@ -40,7 +40,7 @@ type Figure struct {
 type bench struct {
 	root, bin, scratch, cache, python string
 	short                             bool
-	n                                 int // of servers started
+	servers                           []*rig.Server
 }
 
 // measurement makes some figures.
@@ -86,7 +86,7 @@ func all(ctx context.Context, only, bin, out string, short bool) error {
 	if err != nil {
 		return err
 	}
-	defer rig.Sweep(b.scratch)
+	defer b.sweep()
 	var figures []Figure
 	var failed error
 	for _, m := range measurements() {
@@ -139,16 +139,27 @@ func prepare(ctx context.Context, bin string, short bool) (*bench, error) {
 
 // serve starts a server on a data folder of its own.
 func (b *bench) serve(ctx context.Context, o rig.Options) (*rig.Server, error) {
-	b.n++
 	if o.Data == "" {
-		o.Data = filepath.Join(b.scratch, fmt.Sprintf("data%d", b.n))
+		o.Data = filepath.Join(b.scratch, fmt.Sprintf("data%d", len(b.servers)))
 	}
 	port, err := rig.Port()
 	if err != nil {
 		return nil, err
 	}
 	o.Bin, o.Port = b.bin, cmp.Or(o.Port, port)
-	return rig.Start(ctx, o)
+	s, err := rig.Start(ctx, o)
+	if err == nil {
+		b.servers = append(b.servers, s)
+	}
+	return s, err
+}
+
+// sweep ends and removes what is left.
+func (b *bench) sweep() {
+	for _, s := range b.servers {
+		s.Sweep()
+	}
+	rig.Sweep(b.scratch)
 }
 
 // times returns how often to repeat.

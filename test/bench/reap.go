@@ -94,7 +94,7 @@ func (c costs) since(o costs) costs {
 func (c costs) all() time.Duration { return c.server + c.agent + c.jobs }
 
 // spent asks the reaper and the kernel.
-func spent(socket, data string) (costs, error) {
+func spent(socket string) (costs, error) {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
 		return costs{}, err
@@ -109,7 +109,7 @@ func spent(socket, data string) (costs, error) {
 		return costs{}, fmt.Errorf("the server %d is gone", l.PID)
 	}
 	out := costs{server: server.Own, jobs: server.Reaped + l.Spent}
-	for _, a := range rig.Agents(data) {
+	for _, a := range rig.Agents(l.PID) {
 		out.agent += a.Own
 		out.jobs += a.Reaped
 	}

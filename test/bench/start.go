@@ -125,7 +125,7 @@ func idleServer(ctx context.Context, s *rig.Server) ([]Figure, error) {
 	}
 	memory, agents := rig.RSS(s.PID), int64(0)
 	before, _ := rig.Look(s.PID)
-	for _, a := range rig.Agents(s.Data) {
+	for _, a := range rig.Agents(s.PID) {
 		agents += rig.RSS(a.PID)
 	}
 	const watch = 10 * time.Second

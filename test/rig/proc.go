@@ -55,29 +55,32 @@ func Processes() []Process {
 	return out
 }
 
-// Agents returns the agents that serve a server with this data folder.
-func Agents(data string) []Process {
+// Agents returns the agents that serve the server with a process ID.
+func Agents(server int) []Process {
 	var out []Process
 	for _, p := range Processes() {
-		if p.has("serve") && p.has("--root") && strings.Contains(strings.Join(p.Args, " "), data) {
+		if p.Parent == server && p.root() != "" {
 			out = append(out, p)
 		}
 	}
 	return out
 }
 
-func (p Process) has(arg string) bool {
-	for _, a := range p.Args {
-		if a == arg {
-			return true
-		}
+// root returns the folder that an agent serves; "" if p is no such agent.
+func (p Process) root() string {
+	n := len(p.Args)
+	if n >= 3 && p.Args[n-3] == "serve" && p.Args[n-2] == "--root" {
+		return p.Args[n-1]
 	}
-	return false
+	return ""
 }
 
 // Of returns the processes that have to do with a folder: by an argument, by their working folder,
-// or by a variable.
+// or by a variable. "" has none.
 func Of(dir string) []Process {
+	if dir == "" {
+		return nil
+	}
 	var out []Process
 	for _, p := range Processes() {
 		cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.PID))
@@ -89,8 +92,11 @@ func Of(dir string) []Process {
 	return out
 }
 
-// Sweep kills what is left of a scratch folder's processes, and removes the folder.
+// Sweep kills what is left of a scratch folder's processes, and removes the folder. "" is no folder.
 func Sweep(dir string) {
+	if dir == "" {
+		return
+	}
 	for _, p := range Of(dir) {
 		_ = syscall.Kill(p.PID, syscall.SIGKILL)
 	}

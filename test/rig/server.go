@@ -31,7 +31,12 @@ type Server struct {
 	Ready time.Duration // from exec to the first good answer of /readyz
 	C     *client.Client
 	WS    string
-	done  chan struct{} // closed when the process has ended
+	// Work is the folder in which the server's agent works; known once the server was stopped or
+	// killed while it had an agent. It lies outside of the data folder where code has another user.
+	Work string
+
+	started time.Time
+	done    chan struct{} // closed when the process has ended
 }
 
 // readyWithin bounds a start.
@@ -40,6 +45,19 @@ const readyWithin = 30 * time.Second
 // Start starts a server and waits until it is ready. The server does not die with the caller's
 // terminal signals; the caller ends it with Stop or Kill.
 func Start(ctx context.Context, o Options) (*Server, error) {
+	s, err := Launch(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Await(ctx); err != nil {
+		s.Kill()
+		return nil, fmt.Errorf("%w; its log is %s", err, o.Data+".log")
+	}
+	return s, nil
+}
+
+// Launch starts a server and waits for nothing.
+func Launch(o Options) (*Server, error) {
 	log, err := os.OpenFile(o.Data+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
@@ -53,24 +71,21 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		cmd.Env = append(cmd.Env, "ZAFFRE_LOCAL_SLOTS="+strconv.Itoa(o.Slots))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	started := time.Now()
+	s := &Server{Options: o, started: time.Now(), done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{Options: o, PID: cmd.Process.Pid, done: make(chan struct{})}
+	s.PID = cmd.Process.Pid
 	go func() {
 		_ = cmd.Wait()
 		close(s.done)
 	}()
-	if err := s.await(ctx, started); err != nil {
-		s.Kill()
-		return nil, fmt.Errorf("%w; its log is %s", err, log.Name())
-	}
 	return s, nil
 }
 
-// await looks for readiness every 2 ms: the profile has to be there at the first start.
-func (s *Server) await(ctx context.Context, started time.Time) error {
+// Await waits until the server is ready. It looks every 2 ms, first for the profile, which is made at
+// the first start.
+func (s *Server) Await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyWithin, errors.New("the server did not become ready"))
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -80,7 +95,7 @@ func (s *Server) await(ctx context.Context, started time.Time) error {
 			s.open()
 		}
 		if s.C != nil && s.C.Ready(ctx) == nil {
-			s.Ready = time.Since(started)
+			s.Ready = time.Since(s.started)
 			return nil
 		}
 		select {
@@ -105,12 +120,14 @@ func (s *Server) open() {
 
 // Kill ends the server as a crash does, and waits until it is gone.
 func (s *Server) Kill() {
+	s.learn()
 	_ = syscall.Kill(s.PID, syscall.SIGKILL)
 	<-s.done
 }
 
 // Stop asks the server to end, and kills it after a while.
 func (s *Server) Stop() {
+	s.learn()
 	_ = syscall.Kill(s.PID, syscall.SIGTERM)
 	select {
 	case <-s.done:
@@ -122,14 +139,27 @@ func (s *Server) Stop() {
 	}
 }
 
+func (s *Server) learn() {
+	for _, a := range Agents(s.PID) {
+		s.Work = a.root()
+	}
+}
+
+// Sweep removes what the agent keeps outside of the data folder, and ends what runs there.
+func (s *Server) Sweep() {
+	home := filepath.Dir(s.Work) // of this server alone
+	if s.Work != "" && filepath.Dir(home) == "/var/lib/zaffre" {
+		Sweep(home)
+	}
+}
+
 // Upload sends a folder of code.
 func (s *Server) Upload(ctx context.Context, dir string) (string, error) {
-	tree, err := client.ReadTree(ctx, dir, client.TreeOptions{})
+	folder, err := client.ReadFolder(ctx, dir, client.FolderOptions{})
 	if err != nil {
 		return "", err
 	}
-	defer tree.Close()
-	return s.C.Upload(ctx, s.WS, tree, nil)
+	return s.C.Upload(ctx, s.WS, folder, nil)
 }
 
 // Done submits a run and watches it to its end.
