@@ -34,8 +34,6 @@ func Main(args []string) int {
 		return superviseMain(args[1])
 	case len(args) == 2 && args[0] == "build":
 		return buildMain(args[1])
-	case len(args) >= 4 && args[0] == "exec":
-		return gateMain(args[1], args[2], args[3:])
 	}
 	fmt.Fprint(os.Stderr, usage)
 	return 2

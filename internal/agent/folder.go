@@ -15,13 +15,11 @@ import (
 // of a process tears nothing, since each file appears whole, by rename.
 const (
 	specFile   = "spec.json"   // the job, and the boot in which it was started
-	lockFile   = "lock"        // flock, held by the supervisor for life
-	procFile   = "proc.json"   // the process; on disk before it may exec
-	goneFile   = "gone"        // made by the gate just before it becomes the program
+	lockFile   = "lock"        // flock, held by the supervisor for life; holds its pid
+	procFile   = "proc.json"   // the process, on disk before it may exec; ends in a newline once it may have
 	logFile    = "log"         // what the process wrote
 	exitFile   = "exit.json"   // how it ended; written once
 	cancelFile = "cancel"      // its presence asks for the end
-	ctlFile    = "ctl"         // FIFO: wakes the supervisor
 	reapFile   = "reaped.json" // how it ended, seen by the agent after its supervisor was killed
 	codeDir    = "code"
 )

@@ -1,12 +1,9 @@
 package agent
 
 import (
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -68,44 +65,6 @@ func (s *server) writeSpec(name string, j wire.Job) error {
 		sp.Python = s.python().Path
 	}
 	if err := writeJSON(name, sp); err != nil {
-		return diskFault("start the job", err)
-	}
-	return nil
-}
-
-// fence refuses an attempt below the highest that was seen of its run. The number is written in
-// place and at its full width: no moment in which it is not there.
-func (s *server) fence(j wire.Job) error {
-	if j.Run == "" {
-		return nil
-	}
-	if !validName(j.Run) {
-		return invalid(strconv.Quote(j.Run) + " is no run's ID")
-	}
-	dir := filepath.Join(s.root, runsDir, j.Run)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return diskFault("start the job", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "fence"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return diskFault("start the job", err)
-	}
-	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return diskFault("start the job", err)
-	}
-	b, _ := io.ReadAll(io.LimitReader(f, 32))
-	highest, _ := strconv.Atoi(strings.TrimSpace(string(b)))
-	if j.Attempt < highest {
-		return &fault.Error{
-			Code: fault.Precondition, Reason: "Fenced", What: fmt.Sprintf("attempt %d of the run may not start", j.Attempt),
-			Why: fmt.Sprintf("attempt %d was started here", highest), Fix: "nothing: the later attempt goes on",
-		}
-	}
-	if j.Attempt == highest {
-		return nil
-	}
-	if _, err := f.WriteAt(fmt.Appendf(nil, "%20d\n", j.Attempt), 0); err != nil {
 		return diskFault("start the job", err)
 	}
 	return nil
@@ -175,8 +134,9 @@ func (s *server) cancel(ref wire.JobRef) (out wire.Empty, err error) {
 	if err := os.WriteFile(filepath.Join(dir, cancelFile), nil, 0o600); err != nil {
 		return out, diskFault("cancel the job", err)
 	}
-	_ = poke(filepath.Join(dir, ctlFile), "x")
-	s.ensure(dir)
+	if !s.ensure(dir) {
+		wakeSupervisor(dir)
+	}
 	return out, nil
 }
 
@@ -194,6 +154,12 @@ func (s *server) release(ref wire.JobRef) (out wire.Empty, err error) {
 		return out, &fault.Error{
 			Code: fault.Precondition, Reason: "JobActive", What: "the job cannot be released",
 			Why: "it has not ended", Fix: "cancel it, and release it when it has ended",
+		}
+	}
+	var sp spec
+	if ok, err := readJSON(filepath.Join(dir, specFile), &sp); ok && err == nil {
+		if err := s.retire(sp.Job); err != nil {
+			return out, err
 		}
 	}
 	to := filepath.Join(s.root, trashDir, ref.Job+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))

@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -16,6 +17,9 @@ const maxDeaths = 5
 func (s *server) supervise(dir string, lock *os.File) error { return s.spawn("supervise", dir, lock) }
 
 func (s *server) spawn(verb, dir string, lock *os.File) error {
+	if err := lock.Truncate(0); err != nil {
+		return diskFault("start the job", err)
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return startFault(err)
@@ -91,23 +95,40 @@ func waitFor(pid int) (ws syscall.WaitStatus, ok bool) {
 	}
 }
 
-// ensure gives a job a supervisor if it has none and is not done.
-func (s *server) ensure(dir string) { s.ensureVerb("supervise", dir) }
+// ensure gives a job a supervisor if it has none and is not done, and reports whether it did.
+func (s *server) ensure(dir string) bool { return s.ensureVerb("supervise", dir) }
 
-func (s *server) ensureVerb(verb, dir string) {
+func (s *server) ensureVerb(verb, dir string) bool {
 	s.mu.Lock()
 	live := s.live[dir]
 	s.mu.Unlock()
 	if live || done(verb, dir) {
-		return
+		return false
 	}
 	lock, err := lockOf(dir)
 	if err != nil || lock == nil {
-		return
+		return false
 	}
 	defer lock.Close()
-	if !done(verb, dir) && s.ofThisBoot(verb, dir) {
-		_ = s.spawn(verb, dir, lock)
+	return !done(verb, dir) && s.ofThisBoot(verb, dir) && s.spawn(verb, dir, lock) == nil
+}
+
+// wakeSupervisor signals whoever holds the lock. The pid in it is the holder's own: it was emptied
+// before the lock was handed over.
+func wakeSupervisor(dir string) {
+	b, err := os.ReadFile(filepath.Join(dir, lockFile))
+	if err != nil {
+		return
+	}
+	free, err := lockOf(dir)
+	if err != nil || free != nil {
+		if free != nil {
+			free.Close()
+		}
+		return // nobody holds it: the pid is of one that is gone
+	}
+	if pid, err := strconv.Atoi(string(b)); err == nil && pid > 1 {
+		_ = syscall.Kill(pid, wakeSignal)
 	}
 }
 

@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -17,6 +19,9 @@ import (
 // a job that is being started is not locked.
 const lockFD = 3
 
+// wakeSignal tells a supervisor that there may be an order.
+const wakeSignal = syscall.SIGUSR1
+
 // leftoverGrace is between TERM and KILL for what a job's process leaves behind.
 const leftoverGrace = time.Second
 
@@ -26,9 +31,9 @@ type supervisor struct {
 	dir   string
 	spec  spec
 	proc  process
-	child bool        // the process is our child; otherwise it was adopted
-	wake  chan string // something may have happened: "" or an order
-	oom   int64       // times the kernel had killed in our control group, at the start
+	child bool          // the process is our child; otherwise it was adopted
+	wake  chan struct{} // there may be an order
+	oom   int64         // times the kernel had killed in our control group, at the start
 }
 
 // superviseMain watches over the job in dir until it ended.
@@ -37,11 +42,9 @@ func superviseMain(dir string) int {
 	if !holdsLock(lockFD, filepath.Join(dir, lockFile)) {
 		return 2
 	}
-	// What stops a whole session or service stops the job; we stay to write down how it ended.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	// Whatever the job leaves behind becomes our child.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	s := &supervisor{dir: dir, wake: make(chan string, 1), oom: oomKills()}
+	s := &supervisor{dir: dir, wake: make(chan struct{}, 1), oom: oomKills()}
 	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "supervise", filepath.Base(dir), err)
 		return 1
@@ -91,7 +94,7 @@ func (s *supervisor) takeOver() (st wire.Status, ok bool, err error) {
 		return st, false, err
 	}
 	st = s.watch(s.adopt())
-	if exists(filepath.Join(s.dir, goneFile)) || st.State == wire.JobCanceled {
+	if mayHaveRun(name) || st.State == wire.JobCanceled {
 		return st, true, nil
 	}
 	if err := os.RemoveAll(filepath.Join(s.dir, reapFile)); err != nil {
@@ -101,29 +104,27 @@ func (s *supervisor) takeOver() (st wire.Status, ok bool, err error) {
 	return st, false, os.Remove(name)
 }
 
-// listen makes the FIFO by which the agent says that there is an order.
+// mayHaveRun reports whether the gate has become the program, or tried to.
+func mayHaveRun(proc string) bool {
+	b, err := os.ReadFile(proc)
+	return err != nil || bytes.HasSuffix(b, []byte("\n"))
+}
+
+// listen makes the agent's signal wake us, and then says where to send it.
 func (s *supervisor) listen() error {
-	name := filepath.Join(s.dir, ctlFile)
-	if err := syscall.Mkfifo(name, 0o600); err != nil && err != syscall.EEXIST {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
+	c := make(chan os.Signal, 4)
+	// What stops a whole session or service stops the job; we stay to write down how it ended.
+	signal.Notify(c, wakeSignal, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
-		b := make([]byte, 64)
-		for {
-			if _, err := f.Read(b); err != nil {
-				return
-			}
+		for range c {
 			select {
-			case s.wake <- "":
+			case s.wake <- struct{}{}:
 			default:
 			}
 		}
 	}()
-	return nil
+	_, err := syscall.Pwrite(lockFD, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
+	return err
 }
 
 func (s *supervisor) canceled() bool { return exists(filepath.Join(s.dir, cancelFile)) }
@@ -172,11 +173,11 @@ func (s *supervisor) pass(log *os.File, cwd string, env []string, program string
 		return err.Error()
 	}
 	defer null.Close()
-	args := append([]string{"zaffre-agent", Verb, "exec", filepath.Join(s.dir, goneFile), program}, argv...)
-	pid, err := syscall.ForkExec(self, args, &syscall.ProcAttr{
-		Dir: cwd, Env: env, Files: []uintptr{null.Fd(), log.Fd(), log.Fd(), uintptr(pair[1])},
-		Sys: &syscall.SysProcAttr{Setsid: true},
-	})
+	g := gate{
+		program: program, dir: cwd, proc: filepath.Join(s.dir, procFile), argv: argv, env: env,
+		stdin: int(null.Fd()), out: int(log.Fd()), pair: pair[1],
+	}
+	pid, err := g.start()
 	syscall.Close(pair[1])
 	if err != nil {
 		return "no process can be started: " + err.Error()
@@ -195,16 +196,29 @@ func (s *supervisor) open(fd int, program string) (why string) {
 	if _, err := syscall.Write(fd, []byte{1}); err != nil {
 		return `"` + program + `" cannot be started: ` + err.Error()
 	}
-	b := make([]byte, 256)
+	b := make([]byte, 2)
 	for {
 		n, err := syscall.Read(fd, b)
 		if err == syscall.EINTR {
 			continue
 		}
-		if n > 0 {
+		if n == 2 {
 			_, _ = syscall.Wait4(s.proc.PID, nil, 0, nil)
-			return `"` + program + `" cannot be started: ` + string(b[:n])
+			return `"` + program + `" cannot be started: ` + execError(syscall.Errno(b[0])|syscall.Errno(b[1])<<8)
 		}
 		return ""
 	}
+}
+
+// execError explains why the kernel did not start a program that is there.
+func execError(e syscall.Errno) string {
+	switch e {
+	case syscall.ENOENT:
+		return "the interpreter that its first line names does not exist"
+	case syscall.ENOEXEC:
+		return "it is neither a program for this machine nor a script whose first line names one"
+	case syscall.E2BIG:
+		return "its arguments and variables are too long together"
+	}
+	return e.Error()
 }
