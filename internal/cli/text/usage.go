@@ -5,7 +5,7 @@ import "strings"
 // usage is cobra's usage template with its headings in the catalogue's language.
 func usage(usage, aliases, examples, commands, flags, global, more string) string {
 	return strings.NewReplacer("U:", usage+":", "A:", aliases+":", "E:", examples+":", "C:", commands+":", "F:", flags+":", "G:", global+":", "M:", more+":").
-		Replace(`U:{{if .Runnable}}
+		Replace(`U:{{if and .Runnable (not .HasAvailableSubCommands)}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} [command]{{end}}{{if gt (len .Aliases) 0}}
 

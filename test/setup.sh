@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Prepares this machine for the tests, and runs a command there: test/setup.sh go test ./...
+# What is not here and cannot be brought here is left out, and the tests that need it are skipped
+# with a word, unless TEST_REQUIRE names it.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/zaffre-test
+say() { printf 'setup: %s\n' "$*" >&2; }
+wanted() { case ",${TEST_REQUIRE:-}," in *",$1,"*) return 0 ;; *) return 1 ;; esac; }
+missing() { # missing NAME WHY
+  say "no $1: $2"
+  if wanted "$1"; then exit 1; fi
+}
+
+mkdir -p "$cache"
+
+# uv, which builds environments: the tests install it themselves into this folder, by pip.
+export TEST_UV_CACHE=${TEST_UV_CACHE:-$cache/uv}
+mkdir -p "$TEST_UV_CACHE"
+command -v python3 >/dev/null || missing python "install python3"
+
+# PostgreSQL, a private one: root may install it, others need Debian's package.
+if [ -z "${TEST_POSTGRES_URL:-}" ]; then
+  export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
+  if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
+    if bash "$here/engines/postgres.sh" up; then
+      eval "$(bash "$here/engines/postgres.sh" env)"
+      trap 'bash "$here/engines/postgres.sh" down' EXIT
+    else
+      missing postgres "it did not start"
+    fi
+  else
+    missing postgres "install Debian's package postgresql, or run as root"
+  fi
+fi
+
+"$@"
