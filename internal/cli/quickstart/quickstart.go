@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,17 +147,25 @@ func (q *tour) abandon(ctx context.Context, s *frame.Session) {
 
 // leave stops the server that was started, or says how to go on with it.
 func (q *tour) leave(srv *server, keep bool) {
-	data := "--data " + q.a.Data
+	zaffre := program()
 	switch {
 	case srv == nil:
-		q.a.Next("zaffre run list")
+		q.a.Next(zaffre + " run list")
 	case keep:
+		pid := srv.pid()
 		srv.release()
-		q.a.Talk("quickstart.keeps", srv.pid(), q.a.Data)
-		q.a.Next("zaffre run list " + data)
+		q.a.Talk("quickstart.keeps", pid, q.a.Data)
+		q.a.Next(zaffre + " run list --data " + q.a.Data)
 	default:
 		srv.stop()
-		q.a.Talk("quickstart.stopped", q.a.Data)
-		q.a.Next("zaffre serve " + data)
+		q.a.Talk("quickstart.stopped", zaffre, q.a.Data)
 	}
+}
+
+// program is how this program was called: "go run" leaves no binary to call again.
+func program() string {
+	if self, err := os.Executable(); err == nil && strings.Contains(self, "go-build") {
+		return "go run ./cmd/zaffre"
+	}
+	return "zaffre"
 }

@@ -1,0 +1,113 @@
+// Package e2e_test runs the real binary, end to end, on the target "server".
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	// What the binary is made of: "go test" runs these scripts anew when any of it changed.
+	_ "github.com/zaffre-ml/zaffre/internal/agent"
+	_ "github.com/zaffre-ml/zaffre/internal/cli"
+	_ "github.com/zaffre-ml/zaffre/internal/server"
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+// run builds the binary once for all scripts.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "zaffre-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "zaffre"), "../../cmd/zaffre")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the binary:", err)
+		return 1
+	}
+	os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return m.Run()
+}
+
+// TestScripts runs each script with a home of its own. Code runs as the server's own user, so that
+// all it leaves lies below the script's folder.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			home := filepath.Join(e.WorkDir, "home")
+			e.Vars = append(e.Vars, "HOME="+home, "ZAFFRE_DATA="+filepath.Join(e.WorkDir, "data"), "ZAFFRE_LISTEN=127.0.0.1:0", "ZAFFRE_LOCAL_USER=same",
+				"ZAFFRE_LOCAL_SLOTS=4", "XDG_CACHE_HOME="+filepath.Join(home, ".cache"), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "NL=\n")
+			for _, v := range os.Environ() {
+				if strings.HasPrefix(v, "PIP_") || strings.HasPrefix(v, "UV_") || strings.HasPrefix(v, "SSL_") {
+					e.Vars = append(e.Vars, v)
+				}
+			}
+			return os.MkdirAll(home, 0o755)
+		},
+		// A package index is there for scripts that build environments: test/setup.sh says so.
+		Condition: func(cond string) (bool, error) {
+			if cond != "index" {
+				return false, fmt.Errorf("there is no condition %q", cond)
+			}
+			required := slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "uv")
+			return required || os.Getenv("TEST_UV_CACHE") != "", nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep},
+	})
+}
+
+// code runs a command that must exit with a code: code 3 zaffre run show nothing.
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if e, ok := err.(*exec.ExitError); ok {
+		got = fmt.Sprint(e.ExitCode())
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// waitFor repeats a command until its output matches: wait-for PATTERN COMMAND….
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: wait-for PATTERN COMMAND…")
+	}
+	re, err := regexp.Compile(args[0])
+	ts.Check(err)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(60 * time.Second); ; <-tick.C {
+		err := ts.Exec(args[1], args[2:]...)
+		if out := ts.ReadFile("stdout"); err == nil && re.MatchString(out) {
+			return
+		} else if time.Now().After(deadline) {
+			ts.Fatalf("%v did not come to match %q: %v\n%s", args[1:], args[0], err, out)
+		}
+	}
+}
+
+// keep puts the output of the last command, without its line end, into a variable: keep ID.
+func keep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
