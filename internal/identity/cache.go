@@ -13,52 +13,52 @@ const (
 	cacheSize = 4096
 )
 
-// cache keeps tokens for a while, so that a request costs no look into the database.
-type cache struct {
-	mu     sync.Mutex
-	tokens map[string]cached
-	epoch  int // counts revocations: what was read before one is not kept after it
+// cache keeps records for a while, so that a request costs no look into the database.
+type cache[T any] struct {
+	mu      sync.Mutex
+	records map[string]cached[T]
+	epoch   int // counts revocations: what was read before one is not kept after it
 }
 
-type cached struct {
-	token Token
-	until time.Time
+type cached[T any] struct {
+	record T
+	until  time.Time
 }
 
 func (s *Service) lookup(ctx context.Context, tokenID string) (Token, error) {
-	t, epoch, ok := s.cache.get(tokenID)
+	t, epoch, ok := s.tokens.get(tokenID)
 	if ok {
 		return t, nil
 	}
 	t, err := s.Tokens.Get(ctx, store.Key{Name: tokenID})
 	if err == nil {
-		s.cache.put(t, epoch)
+		s.tokens.put(t.ID, t, epoch)
 	}
 	return t, err
 }
 
-func (c *cache) get(tokenID string) (Token, int, bool) {
+func (c *cache[T]) get(id string) (T, int, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.tokens[tokenID]
-	return e.token, c.epoch, ok && time.Now().Before(e.until)
+	e, ok := c.records[id]
+	return e.record, c.epoch, ok && time.Now().Before(e.until)
 }
 
-func (c *cache) put(t Token, epoch int) {
+func (c *cache[T]) put(id string, v T, epoch int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epoch != epoch {
 		return
 	}
-	if c.tokens == nil || len(c.tokens) >= cacheSize {
-		c.tokens = map[string]cached{}
+	if c.records == nil || len(c.records) >= cacheSize {
+		c.records = map[string]cached[T]{}
 	}
-	c.tokens[t.ID] = cached{t, time.Now().Add(cacheFor)}
+	c.records[id] = cached[T]{v, time.Now().Add(cacheFor)}
 }
 
-func (c *cache) forget(tokenID string) {
+func (c *cache[T]) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.tokens, tokenID)
+	delete(c.records, id)
 	c.epoch++
 }

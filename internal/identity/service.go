@@ -17,15 +17,17 @@ import (
 
 // Config is what a Service stands on.
 type Config struct {
-	Tokens TokenStore
+	Tokens     TokenStore
+	Principals PrincipalStore
 	// HasWorkspace fails with fault.NotFound if there is no such workspace.
 	HasWorkspace func(ctx context.Context, name string) error
 }
 
-// Service makes tokens and knows callers by them. Its methods may be called from several goroutines.
+// Service makes tokens and service principals, and knows callers by them. Its methods may be called from several goroutines.
 type Service struct {
 	Config
-	cache cache
+	tokens     cache[Token]
+	principals cache[Principal]
 }
 
 // New returns a Service.
@@ -129,7 +131,7 @@ func (s *Service) RevokeToken(ctx context.Context, tokenID string) (Token, error
 	if err != nil {
 		return Token{}, fault.Doing(what, err)
 	}
-	defer s.cache.forget(tokenID)
+	defer s.tokens.forget(tokenID)
 	t, err = s.Tokens.Update(ctx, t.Key(), func(t *Token) ([]store.Effect, error) {
 		if !t.Revoked.IsZero() {
 			return nil, nil
@@ -203,13 +205,25 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Caller, erro
 	if subtle.ConstantTimeCompare([]byte(t.Hash), []byte(hash(secret))) != 1 || err != nil {
 		return Caller{}, refuse("TokenInvalid", "this server does not know it")
 	}
+	if err := t.alive(); err != nil {
+		return Caller{}, err
+	}
+	return t.Caller(), nil
+}
+
+// Caller returns whom requests with the token come from.
+func (t Token) Caller() Caller {
+	return Caller{Name: t.Name, Roles: map[string]Role{t.Workspace: t.Role}}
+}
+
+func (t Token) alive() error {
 	switch {
 	case !t.Revoked.IsZero():
-		return Caller{}, refuse("TokenRevoked", "it was revoked")
+		return refuse("TokenRevoked", "it was revoked")
 	case !t.Expires.IsZero() && time.Now().After(t.Expires):
-		return Caller{}, refuse("TokenExpired", "its time is over")
+		return refuse("TokenExpired", "its time is over")
 	}
-	return Caller{Name: t.Name, Roles: map[string]Role{t.Workspace: t.Role}}, nil
+	return nil
 }
 
 func split(bearer string) (tokenID, secret string, ok bool) {

@@ -95,8 +95,8 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 // assemble makes the services. Nothing runs yet.
 func (s *server) assemble() {
 	s.snapshots = snapshot.New(s.blobs, snapshot.Limits{Bytes: s.cfg.SnapshotLimit})
-	s.workspaces = workspace.New(s.db.Workspaces())
-	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), HasWorkspace: s.workspaces.Exists})
+	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
+	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists})
 	s.events = event.New(s.db)
 	s.computes = compute.New(compute.Config{
 		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log,

@@ -22,11 +22,14 @@ const Default = "default"
 // Service keeps workspaces. Its methods may be called from several goroutines.
 type Service struct {
 	workspaces Store
+	linked     LinkedStore
 	found      sync.Map // names of workspaces that exist
 }
 
 // New returns a Service.
-func New(workspaces Store) *Service { return &Service{workspaces: workspaces} }
+func New(workspaces Store, linked LinkedStore) *Service {
+	return &Service{workspaces: workspaces, linked: linked}
+}
 
 // Create makes a workspace, or finds it: created says which. It takes an Owner of all workspaces.
 func (s *Service) Create(ctx context.Context, name string) (w Workspace, created bool, err error) {

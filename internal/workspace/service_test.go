@@ -23,7 +23,7 @@ func newService(t testing.TB) (*workspace.Service, *sqlstore.DB) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return workspace.New(db.Workspaces()), db
+	return workspace.New(db.Workspaces(), db.LinkedServices()), db
 }
 
 func as(ctx context.Context, ws string, r identity.Role) context.Context {

@@ -71,6 +71,77 @@ func (d *DB) Tokens() identity.TokenStore {
 	})
 }
 
+type principalRow struct {
+	AppID     string        `json:"app_id"`
+	ObjectID  string        `json:"object_id"`
+	Name      string        `json:"name"`
+	Workspace string        `json:"workspace"`
+	Role      identity.Role `json:"role"`
+	Hash      string        `json:"hash"`
+	CreatedBy string        `json:"created_by,omitempty"`
+	Created   micros        `json:"created,omitempty"`
+	Rotated   micros        `json:"rotated,omitempty"`
+	Expires   micros        `json:"expires,omitempty"`
+}
+
+// Principals returns the store of service principals.
+func (d *DB) Principals() identity.PrincipalStore {
+	return newRepo(d, &table[identity.Principal, identity.PrincipalFilter, principalRow]{
+		name: "principal", noun: "service principal", reason: "PrincipalNotFound", show: "zaffre principal list",
+		key: identity.Principal.Key,
+		encode: func(p identity.Principal) principalRow {
+			return principalRow{
+				p.AppID, p.ObjectID, p.Name, p.Workspace, p.Role, p.Hash, p.CreatedBy,
+				toMicros(p.Created), toMicros(p.Rotated), toMicros(p.Expires),
+			}
+		},
+		decode: func(r principalRow) identity.Principal {
+			return identity.Principal{
+				AppID: r.AppID, ObjectID: r.ObjectID, Name: r.Name, Workspace: r.Workspace, Role: r.Role, Hash: r.Hash,
+				CreatedBy: r.CreatedBy, Created: r.Created.time(), Rotated: r.Rotated.time(), Expires: r.Expires.time(),
+			}
+		},
+		columns: []column[identity.Principal]{{"scope", false, func(p *identity.Principal) any { return p.Workspace }}},
+		filter: func(w *where, f identity.PrincipalFilter) {
+			w.and("workspace = ''")
+			w.equal("scope", f.Workspace)
+		},
+		order:    []string{"name"},
+		position: func(p identity.Principal) []any { return []any{p.AppID} },
+	})
+}
+
+type linkedRow struct {
+	Workspace  string `json:"workspace"`
+	Name       string `json:"name"`
+	ID         string `json:"id"`
+	ResourceID string `json:"resource_id,omitempty"`
+	Type       string `json:"type,omitempty"`
+	Document   []byte `json:"document,omitempty"`
+	CreatedBy  string `json:"created_by,omitempty"`
+	Created    micros `json:"created,omitempty"`
+}
+
+// LinkedServices returns the store of linked services.
+func (d *DB) LinkedServices() workspace.LinkedStore {
+	return newRepo(d, &table[workspace.LinkedService, workspace.LinkedFilter, linkedRow]{
+		name: "linked_service", noun: "linked service", reason: "LinkedServiceNotFound", show: "zaffre workspace show",
+		key: workspace.LinkedService.Key,
+		encode: func(l workspace.LinkedService) linkedRow {
+			return linkedRow{l.Workspace, l.Name, l.ID, l.ResourceID, l.Type, l.Document, l.CreatedBy, toMicros(l.Created)}
+		},
+		decode: func(r linkedRow) workspace.LinkedService {
+			return workspace.LinkedService{
+				Workspace: r.Workspace, Name: r.Name, ID: r.ID, ResourceID: r.ResourceID, Type: r.Type, Document: r.Document,
+				CreatedBy: r.CreatedBy, Created: r.Created.time(),
+			}
+		},
+		filter:   func(w *where, f workspace.LinkedFilter) { w.equal("workspace", f.Workspace) },
+		order:    []string{"workspace", "name"},
+		position: func(l workspace.LinkedService) []any { return []any{l.Workspace, l.Name} },
+	})
+}
+
 type environmentRow struct {
 	Workspace  string        `json:"workspace"`
 	Name       string        `json:"name"`

@@ -20,6 +20,8 @@ type Store interface {
 	store.Events
 	Workspaces() workspace.Store
 	Tokens() identity.TokenStore
+	Principals() identity.PrincipalStore
+	LinkedServices() workspace.LinkedStore
 	Targets() compute.Store
 	Environments() environment.Store
 	Builds() environment.BuildStore
@@ -34,6 +36,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, func(*testing.T) Store){
 		"Workspaces":   workspaces.test,
 		"Tokens":       tokens.test,
+		"Principals":   principals.test,
+		"Linked":       linkedServices.test,
 		"Targets":      targets.test,
 		"Environments": environments.test,
 		"Builds":       builds.test,

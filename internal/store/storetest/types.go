@@ -33,6 +33,27 @@ var tokens = records[identity.Token, identity.TokenFilter]{
 	touch: func(v *identity.Token) { v.Revoked = next(v.Revoked) },
 }
 
+var principals = records[identity.Principal, identity.PrincipalFilter]{
+	of:  func(s Store) store.Repo[identity.Principal, identity.PrincipalFilter] { return s.Principals() },
+	key: identity.Principal.Key,
+	make: func(n int) identity.Principal {
+		return identity.Principal{AppID: numbered("p", n), Workspace: "ws", Created: epoch}
+	},
+	named: func(v *identity.Principal, s string) { v.AppID = s },
+	touch: func(v *identity.Principal) { v.Rotated = next(v.Rotated) },
+}
+
+var linkedServices = records[workspace.LinkedService, workspace.LinkedFilter]{
+	of:  func(s Store) store.Repo[workspace.LinkedService, workspace.LinkedFilter] { return s.LinkedServices() },
+	key: workspace.LinkedService.Key,
+	make: func(n int) workspace.LinkedService {
+		return workspace.LinkedService{Workspace: "ws", Name: numbered("l", n), ID: "uuid", Created: epoch}
+	},
+	named:  func(v *workspace.LinkedService, s string) { v.Name = s },
+	touch:  func(v *workspace.LinkedService) { v.Type += "x" },
+	filter: workspace.LinkedFilter{Workspace: "ws"},
+}
+
 var targets = records[compute.Target, compute.Filter]{
 	of:     func(s Store) store.Repo[compute.Target, compute.Filter] { return s.Targets() },
 	key:    compute.Target.Key,
