@@ -29,13 +29,13 @@ func Command(a *frame.App) *cobra.Command {
 				Why: err.Error(), Fix: "give a folder; run: zaffre quickstart --dir DIR",
 			}
 		}
-		q := &tour{a: a, dir: dir}
+		q := &tour{a: a, dir: dir, keep: keep}
 		s, server, err := q.connect(cmd.Context())
 		if err != nil {
 			return err
 		}
 		err = q.run(cmd.Context(), s)
-		q.leave(server, keep)
+		q.leave(server)
 		return err
 	})
 	cmd.Flags().BoolVar(&keep, "keep", false, a.Say("flag.quickstart.keep"))
@@ -56,6 +56,7 @@ func scratch(a *frame.App) string {
 type tour struct {
 	a    *frame.App
 	dir  string
+	keep bool // leave the server running
 	runs []client.Run
 }
 
@@ -74,7 +75,7 @@ func (q *tour) connect(ctx context.Context) (*frame.Session, *server, error) {
 		s, err := q.a.Connect()
 		return s, nil, err
 	}
-	srv, err := start(ctx, q.a, q.a.Data, filepath.Join(q.dir, "server.log"))
+	srv, err := start(ctx, q.a.Data, filepath.Join(q.dir, "server.log"), q.keep)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,6 +137,9 @@ func (q *tour) run(ctx context.Context, s *frame.Session) error {
 
 // abandon asks the runs to end: they outlive this program, and the server too.
 func (q *tour) abandon(ctx context.Context, s *frame.Session) {
+	if len(q.runs) > 0 {
+		q.a.Talk("quickstart.abandoned", len(q.runs))
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
 	defer cancel()
 	for _, r := range q.runs {
@@ -146,15 +150,13 @@ func (q *tour) abandon(ctx context.Context, s *frame.Session) {
 }
 
 // leave stops the server that was started, or says how to go on with it.
-func (q *tour) leave(srv *server, keep bool) {
+func (q *tour) leave(srv *server) {
 	zaffre := program()
 	switch {
 	case srv == nil:
 		q.a.Next(zaffre + " run list")
-	case keep:
-		pid := srv.pid()
-		srv.release()
-		q.a.Talk("quickstart.keeps", pid, q.a.Data)
+	case q.keep:
+		q.a.Talk("quickstart.keeps", srv.pid(), q.a.Data)
 		q.a.Next(zaffre + " run list --data " + q.a.Data)
 	default:
 		srv.stop()

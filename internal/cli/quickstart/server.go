@@ -4,12 +4,12 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/client"
-	"github.com/zaffre-ml/zaffre/internal/cli/frame"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -22,8 +22,9 @@ type server struct {
 	gone chan struct{} // closed when it has ended
 }
 
-// start runs this same binary as a server and waits until it is ready.
-func start(ctx context.Context, a *frame.App, data, logFile string) (*server, error) {
+// start runs this same binary as a server and waits until it is ready. livesOn: it may outlive this
+// program.
+func start(ctx context.Context, data, logFile string, livesOn bool) (*server, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, notStarted(err.Error(), nil)
@@ -35,17 +36,32 @@ func start(ctx context.Context, a *frame.App, data, logFile string) (*server, er
 	defer log.Close()
 	cmd := exec.Command(self, "serve", "--data", data, "--listen", "127.0.0.1:0")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us; we stop it in order
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = childAttr(livesOn)
+	s := &server{cmd: cmd, gone: make(chan struct{})}
+	if err := s.launch(); err != nil {
 		return nil, notStarted(err.Error(), nil)
 	}
-	s := &server{cmd: cmd, gone: make(chan struct{})}
-	go func() { _ = cmd.Wait(); close(s.gone) }()
 	if err := s.wait(ctx, data, logFile); err != nil {
 		s.stop()
 		return nil, err
 	}
 	return s, nil
+}
+
+// launch starts the process and waits for it on a thread of its own, which lives as long: childAttr
+// builds on that.
+func (s *server) launch() error {
+	started := make(chan error, 1)
+	go func() {
+		defer close(s.gone)
+		runtime.LockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait()
+		}
+	}()
+	return <-started
 }
 
 func (s *server) wait(ctx context.Context, data, logFile string) error {
@@ -78,9 +94,6 @@ func (s *server) stop() {
 		<-s.gone
 	}
 }
-
-// release lets the server live on.
-func (s *server) release() { _ = s.cmd.Process.Release() }
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 

@@ -11,8 +11,7 @@ import (
 )
 
 // Follow shows a run until it ends and returns it: its state changes and the build of its
-// environment as talk, its log to log. When ctx ends it says that the run goes on, and fails with
-// exit code 130.
+// environment as talk, its log to log. When ctx ends it fails with its cause, and the run goes on.
 func Follow(ctx context.Context, a *frame.App, s *frame.Session, r client.Run, log io.Writer) (client.Run, error) {
 	f := &follower{a: a, s: s, log: log, talk: &lines{w: a.Stderr}, id: r.ID, ready: make(chan int, 128)}
 	inner, cancel := context.WithCancelCause(ctx)
@@ -31,10 +30,7 @@ func Follow(ctx context.Context, a *frame.App, s *frame.Session, r client.Run, l
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		a.Talk("talk.detached", r.ID)
-		a.Next("zaffre run logs -f " + r.ID)
-		a.Next("zaffre run cancel " + r.ID)
-		return f.last, frame.Exit(frame.ExitInterrupted)
+		return f.last, context.Cause(ctx)
 	}
 	if err == nil {
 		err = logErr

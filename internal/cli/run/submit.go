@@ -129,7 +129,14 @@ func (o *options) followed(ctx context.Context, a *frame.App, s *frame.Session, 
 	if a.Output != "table" {
 		log = a.Stderr // Stdout is for the run as data
 	}
+	id := r.ID
 	r, err := Follow(ctx, a, s, r, log)
+	if ctx.Err() != nil {
+		a.Talk("talk.detached", id)
+		a.Next("zaffre run logs -f " + id)
+		a.Next("zaffre run cancel " + id)
+		return frame.Exit(frame.ExitInterrupted)
+	}
 	if err != nil {
 		return err
 	}

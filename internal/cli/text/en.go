@@ -234,6 +234,7 @@ func enTalk() map[string]string {
 		"quickstart.results":   "\nHow well each model reads digits that it has not seen:",
 		"quickstart.model":     "\nThe best, %.4f, is kept: %s (%s)",
 		"quickstart.runs":      "\nThe runs of the experiment:",
+		"quickstart.abandoned": "Ending the %d runs that were submitted.",
 		"quickstart.stopped":   "\nThe server is stopped. To go on with it:\n  %[1]s serve --data %[2]s &\n  %[1]s run list --data %[2]s",
 		"quickstart.keeps":     "\nThe server goes on as process %[1]d; end it with kill %[1]d. Its data is in %[2]s.",
 	}

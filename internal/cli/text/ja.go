@@ -234,6 +234,7 @@ func jaTalk() map[string]string {
 		"quickstart.results":   "\n学習に使わなかった数字を各モデルが読み取る正解率:",
 		"quickstart.model":     "\n最良の %.4f のモデルを保存しました: %s (%s)",
 		"quickstart.runs":      "\nこの実験の実行:",
+		"quickstart.abandoned": "送信した %d 件の実行を終わらせます。",
 		"quickstart.stopped":   "\nサーバーを停止しました。続けて使うには:\n  %[1]s serve --data %[2]s &\n  %[1]s run list --data %[2]s",
 		"quickstart.keeps":     "\nサーバーはプロセス %[1]d で動き続けます。kill %[1]d で終わります。データは %[2]s にあります。",
 	}
