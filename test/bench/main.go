@@ -10,14 +10,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/test/rig"
@@ -70,18 +68,19 @@ func main() {
 	only := flag.String("only", "", "names of figures, separated by commas")
 	short := flag.Bool("short", false, "fewer repetitions")
 	bin := flag.String("bin", "", "zaffre binary; built if empty")
+	md := flag.Bool("markdown", false, "print the table as docs/benchmarks.md has it")
 	out := flag.String("json", "", "file for the figures; bench.json in the cache folder if empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := all(ctx, *only, *bin, *out, *short); err != nil {
+	if err := all(ctx, *only, *bin, *out, *short, *md); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func all(ctx context.Context, only, bin, out string, short bool) error {
+func all(ctx context.Context, only, bin, out string, short, markdown bool) error {
 	b, err := prepare(ctx, bin, short)
 	if err != nil {
 		return err
@@ -105,11 +104,15 @@ func all(ctx context.Context, only, bin, out string, short bool) error {
 		for i := range some {
 			some[i].Name = m.name
 		}
-		print(os.Stderr, some)
+		table(os.Stderr, some)
 		figures = append(figures, some...)
 	}
 	fmt.Println(machine())
-	print(os.Stdout, figures)
+	if markdown {
+		markdownTable(os.Stdout, figures)
+	} else {
+		table(os.Stdout, figures)
+	}
 	return errors.Join(failed, save(cmp.Or(out, filepath.Join(b.cache, "bench.json")), figures))
 }
 
@@ -168,22 +171,6 @@ func (b *bench) times(n, short int) int {
 		return short
 	}
 	return n
-}
-
-func print(w io.Writer, figures []Figure) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "what\tzaffre\tpeer or bare\tratio\tgoal\tok?")
-	for _, f := range figures {
-		ok := ""
-		if f.OK != nil {
-			ok = map[bool]string{true: "yes", false: "NO"}[*f.OK]
-		}
-		fmt.Fprintln(t, strings.Join([]string{f.What, f.Zaffre, f.Peer, f.Ratio, f.Goal, ok}, "\t"))
-		if f.Note != "" {
-			fmt.Fprintln(t, "    "+f.Note+"\t\t\t\t\t")
-		}
-	}
-	_ = t.Flush()
 }
 
 func save(path string, figures []Figure) error {

@@ -60,13 +60,19 @@ type listing struct {
 func lists() []listing {
 	return []listing{
 		{"run list", client.RunFilter{}, 1},
+		{"run list, the 100th page", client.RunFilter{}, 100},
 		{"run list, state Failed (1 in 10)", client.RunFilter{State: "Failed"}, 1},
 		{"run list, state Running (none)", client.RunFilter{State: "Running"}, 1},
-		{"run list, one experiment of 100", client.RunFilter{Experiment: "exp-7"}, 1},
-		{"run list, experiment and state", client.RunFilter{Experiment: "exp-7", State: "Failed"}, 1},
 		{"run list, active (none)", client.RunFilter{Active: true}, 1},
 		{"run list, compute", client.RunFilter{Compute: "server"}, 1},
-		{"run list, the 100th page", client.RunFilter{}, 100},
+		{"run list, a small experiment", client.RunFilter{Experiment: "exp-7"}, 1},
+		{"run list, a small experiment, Failed (none)", client.RunFilter{Experiment: "exp-7", State: "Failed"}, 1},
+		{"run list, a large experiment", client.RunFilter{Experiment: "exp-0"}, 1},
+		{"run list, a large experiment, Failed", client.RunFilter{Experiment: "exp-0", State: "Failed"}, 1},
+		{"run list, a large experiment, Running (none)", client.RunFilter{Experiment: "exp-0", State: "Running"}, 1},
+		{"run list, a large experiment, active (none)", client.RunFilter{Experiment: "exp-0", Active: true}, 1},
+		{"run list, a tag (1 in 7)", client.RunFilter{Tag: "lr=3"}, 1},
+		{"run list, a tag that none has", client.RunFilter{Tag: "lr=9"}, 1},
 	}
 }
 

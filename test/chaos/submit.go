@@ -17,7 +17,11 @@ const (
 
 // throttle has the submitters pause while many runs are on their way.
 func (t *trial) throttle(ctx context.Context) {
-	for wait(ctx, 200*time.Millisecond) == nil {
+	const every = 200 * time.Millisecond
+	for wait(ctx, every) == nil {
+		if t.pause.Load() {
+			t.paused += every
+		}
 		p, err := t.c.Runs(ctx, t.ws, client.RunFilter{Active: true}, client.Cursor{Limit: manyActive})
 		if err == nil {
 			t.pause.Store(len(p.Items) >= manyActive)

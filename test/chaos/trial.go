@@ -35,13 +35,15 @@ type trial struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	orders  []*order
-	wrong   []string      // found while it went on
-	pause   atomic.Bool   // enough runs are on their way
-	calls   atomic.Int64  // that failed
-	kills   int           // of the server
-	agents  int           // of its agent
-	down    time.Duration // from a kill to ready again, in all
-	watched atomic.Int64  // logs that were followed to their end
+	wrong   []string        // found while it went on
+	pause   atomic.Bool     // enough runs are on their way
+	calls   atomic.Int64    // that failed
+	took    []time.Duration // of the runs of true, from submit to end
+	paused  time.Duration   // of the submitters
+	kills   int             // of the server
+	agents  int             // of its agent
+	down    time.Duration   // from a kill to ready again, in all
+	watched atomic.Int64    // logs that were followed to their end
 	readers sync.WaitGroup
 
 	server *rig.Server

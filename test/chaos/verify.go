@@ -135,6 +135,9 @@ func (t *trial) check(ctx context.Context, o *order, ran map[string]int, all map
 }
 
 func (t *trial) checkState(o *order, r client.Run) {
+	if o.kind.name == "true" {
+		t.took = append(t.took, r.Ended.Sub(r.Created))
+	}
 	if r.State != o.kind.state {
 		t.flaw("run %s (%s) is %s, not %s: %+v %+v", o.name, o.kind.name, r.State, o.kind.state, r.Error, r.Attempts)
 		return
@@ -258,7 +261,11 @@ func (t *trial) summary(wrong int) string {
 		kinds[o.kind.name]++
 	}
 	return fmt.Sprintf("%d kills of the server (ready again after %s on average) and %d of its agent in %s; "+
-		"%d runs asked for %v, %d acknowledged, %d asked for again, %d calls failed, %d logs followed; %d wrong",
+		"%d runs asked for %v, %d acknowledged, %d asked for again, %d calls failed, %d logs followed, %s paused with %d runs on their way; a run of true took %s, p95 %s, at most %s; %d wrong",
 		t.kills, (t.down / time.Duration(max(t.kills, 1))).Round(time.Millisecond), t.agents, time.Since(t.began).Round(time.Second),
-		len(t.orders), kinds, acked, again, t.calls.Load(), t.watched.Load(), wrong)
+		len(t.orders), kinds, acked, again, t.calls.Load(), t.watched.Load(),
+		t.paused.Round(time.Second), manyActive,
+		round(rig.Percentile(t.took, 50)), round(rig.Percentile(t.took, 95)), round(rig.Percentile(t.took, 100)), wrong)
 }
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
