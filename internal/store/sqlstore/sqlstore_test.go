@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -134,5 +135,81 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 		db.Close()
+	}
+}
+
+// BenchmarkList reads pages of 50 among 100,000 runs, of which all wait, and looks for work.
+func BenchmarkList(b *testing.B) {
+	db, err := sqlstore.OpenWith(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "z.db"), slog.New(slog.DiscardHandler), sqlstore.Options{NoSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { db.Close() })
+	fillRuns(b, db, 100_000)
+	ws := run.Filter{Workspace: "ws"}
+	for name, f := range map[string]run.Filter{
+		"workspace": ws, "experiment": {Workspace: "ws", Experiment: "exp3"}, "active": {Workspace: "ws", Active: true},
+		"state": {Workspace: "ws", State: run.Queued}, "none": {Workspace: "ws", State: run.Failed},
+		"target": {Workspace: "ws", Target: "gpu-box", Active: true}, "parent": {Workspace: "ws", Parent: "x"},
+		"tag": {Workspace: "ws", Tag: "user=somebody"}, "notag": {Workspace: "ws", Tag: "nobody"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			cursor := ""
+			for b.Loop() {
+				_, next, err := db.Runs().List(b.Context(), f, store.Page{Limit: 50, Cursor: cursor})
+				if err != nil {
+					b.Fatal(err)
+				}
+				cursor = next
+			}
+		})
+	}
+	b.Run("queue", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := db.Runs().Queue(b.Context(), store.Key{Workspace: "ws", Name: "gpu-box"}, 10); err != nil || len(got) != 10 {
+				b.Fatal(len(got), err)
+			}
+		}
+	})
+	b.Run("next due", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := db.NextDue(b.Context(), "run"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func fillRuns(b *testing.B, db *sqlstore.DB, n int) {
+	b.Helper()
+	var wg sync.WaitGroup
+	for w := range 64 {
+		wg.Go(func() {
+			for i := w; i < n; i += 64 {
+				r := aRun(i)
+				if err := db.Runs().Insert(b.Context(), r, store.Wake{Kind: "run", ID: r.Key().String()}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for {
+		leases, err := db.Claim(b.Context(), "run", 1000, time.Minute)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(leases) == 0 {
+			return
+		}
+		for _, l := range leases {
+			wg.Go(func() {
+				if err := db.Settle(b.Context(), l, time.Time{}); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
