@@ -5,7 +5,10 @@ package agent
 
 import (
 	"fmt"
+	"math"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // Verb is the first argument by which a binary that holds more than the agent is the agent.
@@ -27,6 +30,8 @@ func Main(args []string) int {
 	if len(args) > 0 && args[0] == Verb {
 		args = args[1:]
 	}
+	// What was open before us, such as a pipe of a shell, is not for the jobs.
+	_ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	switch {
 	case len(args) == 3 && args[0] == "serve" && args[1] == "--root":
 		return serveMain(args[2])

@@ -58,8 +58,8 @@ func (p process) alive() bool {
 	return ok && s.start == p.Start && s.state != 'Z' && s.state != 'X'
 }
 
-// members returns the processes of a job: those in the session of leader, and everything below
-// the processes in it and below reaper. reaper 0 is none.
+// members returns the processes of a job: leader, those in its session, and everything below them
+// and below reaper. reaper 0 is none. A leader that was just forked has no session of its own yet.
 func members(leader, reaper int) []stat {
 	all := allStats()
 	in := map[int]bool{}
@@ -70,7 +70,7 @@ func members(leader, reaper int) []stat {
 	for more := true; more; {
 		more = false
 		for _, s := range all {
-			if in[s.pid] || !(s.session == leader || s.group == leader || in[s.parent]) {
+			if in[s.pid] || !(s.pid == leader || s.session == leader || s.group == leader || in[s.parent]) {
 				continue
 			}
 			in[s.pid], more = true, true

@@ -2,15 +2,19 @@ package local_test
 
 import (
 	"context"
-	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/agent"
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
+	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // TestMain makes the test binary the agent where it is started as one.
@@ -21,43 +25,161 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestSmoke(t *testing.T) {
-	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	c, err := local.Kind().Connect(ctx, driver.Target{ID: "t1", Options: map[string]any{"workDirectory": dir, "user": "same"}})
+func TestSameUser(t *testing.T) {
+	drivertest.Run(t, func(t *testing.T) drivertest.Harness { return harness(t, "same") })
+}
+
+func TestOtherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start the agent as another user")
+	}
+	drivertest.Run(t, func(t *testing.T) drivertest.Harness { return harness(t, "auto") })
+}
+
+func harness(t *testing.T, user string) drivertest.Harness {
+	target := newTarget(t, user)
+	alias := newTarget(t, user)
+	with := func(name string, v any) driver.Target {
+		return driver.Target{ID: "refused", Options: map[string]any{"user": "same", "workDirectory": t.TempDir(), name: v}}
+	}
+	return drivertest.Harness{
+		Kind: local.Kind(), Target: target, Alias: &alias, Script: script, Crash: crash,
+		Restart: func(t *testing.T) { restart(t, target) },
+		Refusals: []drivertest.Refusal{
+			{Name: "user", Target: with("user", "no-such-user"), Check: "user", Code: fault.Precondition, Reason: "UserUnknown"},
+			{Name: "folder", Target: with("workDirectory", "/dev/null/x"), Check: "agent", Code: fault.Precondition, Reason: "WorkDirectoryUnusable"},
+			{Name: "slots", Target: with("slots", int64(-1)), Code: fault.Invalid, Reason: "OptionInvalid"},
+		},
+		Definition: func(what string) *driver.Definition {
+			if what == "tiny" {
+				return &driver.Definition{UserManaged: true, Interpreter: "python3"}
+			}
+			return &driver.Definition{Conda: []byte(`{"dependencies": ["python=3.10", "no-such-package-of-conda"]}`)}
+		},
+	}
+}
+
+// newTarget returns a target with a folder that every user can enter, which t.TempDir is not.
+func newTarget(t *testing.T, user string) driver.Target {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "zaffre-local-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	begin := time.Now()
-	o, err := c.Observe(ctx)
-	t.Log(time.Since(begin), err)
-	for _, k := range o.Checks {
-		t.Logf("%+v", k)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%+v", o.Machines)
-	t.Logf("%+v", o.Facts)
-	r := c.(driver.Runner)
-	for range 3 {
-		begin = time.Now()
-		h, err := r.Start(ctx, driver.Job{ID: "z-1-1", Attempt: 1, Command: []string{"python", "-c", "print('hi')"}})
-		if err != nil {
-			t.Fatal(err)
+	target := driver.Target{
+		ID:      "t" + strings.ToLower(filepath.Base(dir)[len("zaffre-local-"):]),
+		Options: map[string]any{"user": user, "workDirectory": dir, "slots": int64(4)},
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if c, err := local.Kind().Connect(ctx, target); err == nil {
+			_, _ = c.(driver.Cleaner).Clean(ctx, false)
+			_ = c.Close()
 		}
-		log, err := c.(driver.LogReader).ReadLog(ctx, h, 0)
-		if err != nil {
-			t.Fatal(err)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("what is left cannot be removed: %v", err)
 		}
-		b, err := io.ReadAll(log)
-		t.Log(time.Since(begin), string(b), err)
-		st, err := r.Poll(ctx, h)
-		t.Logf("%+v %v", st, err)
-		if !strings.Contains(string(b), "hi") {
-			t.Error("no hi")
+	})
+	return target
+}
+
+func script(what string, args ...string) []string {
+	sh := func(text string) []string { return append([]string{"sh", "-c", text, "sh"}, args...) }
+	switch what {
+	case "exit":
+		return sh(`exit "$1"`)
+	case "print":
+		return sh(`printf '%s\n' "$1"`)
+	case "hang":
+		return []string{"sleep", "600"}
+	case "stubborn":
+		return sh(`trap '' TERM; echo ready; while :; do sleep 1; done`)
+	case "signal":
+		return sh(`kill -"$1" $$`)
+	case "write":
+		return sh(`mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1"`)
+	case "write-and-fail":
+		return sh(`mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1"; exit 1`)
+	case "args":
+		return sh(`printf '%s\n' "$@"`)
+	case "env":
+		return sh(`eval "printf %s \"\$$1\""`)
+	case "list":
+		return sh(`find . \( -path ./outputs -o -path ./logs \) -prune -o \( -type f -o -type l \) -print |
+			while IFS= read -r f; do
+				if [ -L "$f" ]; then printf 'link %s %s\n' "${f#./}" "$(readlink "$f")"; continue; fi
+				kind=file; [ -x "$f" ] && kind=exec
+				printf '%s %s %s\n' $kind "${f#./}" "$(cat "$f")"
+			done`)
+	case "eat":
+		return append([]string{"python", "-c", "import sys, time; b = b'x' * int(sys.argv[1]); time.sleep(600)"}, args...)
+	case "children":
+		return sh(`setsid sleep 600 & echo $!`)
+	case "missing":
+		return []string{"missing-program"}
+	case "missing-script":
+		return []string{"python", "missing.py"}
+	case "python":
+		return append([]string{"python", "-c"}, args...)
+	}
+	return nil
+}
+
+// crash kills the agent's serving process.
+func crash(t *testing.T, c driver.Conn) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := c.(driver.Host).Exec(ctx, []string{"sh", "-c", "kill -9 $PPID"}, driver.Stdio{})
+	if fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("the agent was killed, and Exec returned %v", err)
+	}
+}
+
+// restart makes every job of the target one of another boot, with nothing of it running.
+func restart(t *testing.T, target driver.Target) {
+	t.Helper()
+	for _, dir := range jobDirs(t, target) {
+		lock := read(t, filepath.Join(dir, "lock"))
+		if pid, err := strconv.Atoi(lock); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		if err := r.Release(ctx, h); err != nil {
-			t.Error(err)
+		for _, name := range []string{"spec.json", "proc.json"} {
+			text := read(t, filepath.Join(dir, name))
+			boot := strings.TrimSpace(read(t, "/proc/sys/kernel/random/boot_id"))
+			if name == "proc.json" {
+				_, after, _ := strings.Cut(text, `"pid":`)
+				digits, _, _ := strings.Cut(after, ",")
+				if pid, err := strconv.Atoi(digits); err == nil {
+					_, _ = syscall.Kill(-pid, syscall.SIGKILL), syscall.Kill(pid, syscall.SIGKILL)
+				}
+			}
+			text = strings.ReplaceAll(text, boot, "00000000-0000-0000-0000-000000000000")
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+}
+
+// jobDirs returns the folders of the target's jobs, whoever runs them.
+func jobDirs(t *testing.T, target driver.Target) []string {
+	t.Helper()
+	base := target.Options["workDirectory"].(string)
+	same, _ := filepath.Glob(filepath.Join(base, "jobs", "*"))
+	other, _ := filepath.Glob(filepath.Join(base, "uid-*", "jobs", "*"))
+	return append(same, other...)
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
