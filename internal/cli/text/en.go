@@ -200,7 +200,7 @@ func enTalk() map[string]string {
 		"talk.ended":           "-- run %s: %s %s",
 		"talk.detached":        "detached; run %s goes on",
 		"talk.canceling":       "run %s: %s",
-		"talk.downloaded":      "%d files in %s",
+		"talk.downloaded":      "%d file(s) in %s",
 		"talk.trailingoutput":  "took %q as zaffre's own; write -- before the script's arguments to give it to the script",
 		"talk.detachedcompute": "compute target %s detached; the machine stays",
 		"talk.dryrun":          "nothing was removed: this was a dry run",
