@@ -15,6 +15,8 @@ type targetRow struct {
 	Options   options           `json:"options,omitempty"`
 	Sealed    map[string][]byte `json:"sealed,omitempty"`
 	Shared    bool              `json:"shared,omitempty"`
+	Foreign   []byte            `json:"foreign,omitempty"`
+	Refused   bool              `json:"refused,omitempty"`
 	Status    targetStatusRow   `json:"status"`
 	CreatedBy string            `json:"created_by,omitempty"`
 	Created   micros            `json:"created,omitempty"`
@@ -100,6 +102,7 @@ func encodeTarget(t compute.Target) targetRow {
 	return targetRow{
 		Workspace: t.Workspace, Name: t.Name, ID: t.ID, Kind: t.Kind,
 		Options: t.Spec.Options, Sealed: t.Spec.Sealed, Shared: t.Spec.Shared,
+		Foreign: t.Spec.Foreign, Refused: t.Spec.Refused,
 		Status: targetStatusRow{
 			State: s.State, Error: encodeFault(s.Error),
 			Conditions: list(s.Conditions, func(c compute.Condition) conditionRow {
@@ -115,7 +118,9 @@ func (r targetRow) decode() compute.Target {
 	s := r.Status
 	return compute.Target{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Kind: r.Kind,
-		Spec: compute.Spec{Options: r.Options, Sealed: r.Sealed, Shared: r.Shared},
+		Spec: compute.Spec{
+			Options: r.Options, Sealed: r.Sealed, Shared: r.Shared, Foreign: r.Foreign, Refused: r.Refused,
+		},
 		Status: compute.Status{
 			State: s.State, Error: s.Error.decode(),
 			Conditions: list(s.Conditions, func(c conditionRow) compute.Condition {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // batchSize bounds how many updates one commit takes.
@@ -200,10 +202,10 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 		return w.do(ctx, "RELEASE one")
 	}
 	if err := w.do(ctx, "ROLLBACK TO one"); err != nil {
-		if j.err != nil {
-			return j.err
+		if fault.Retryable(j.err) {
+			return j.err // a full disk says more than the savepoint that went with it
 		}
-		return err
+		return err // and never what this caller alone was refused for
 	}
 	return w.do(ctx, "RELEASE one")
 }
