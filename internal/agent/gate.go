@@ -21,13 +21,15 @@ type gate struct {
 	program, dir, proc string // proc is the file that names the process
 	argv, env          []string
 	stdin, out, pair   int // file descriptors; pair is the gate's end of a socket pair
+	far                int // the supervisor's end
 }
 
 // gateArgs is what the fork needs, as the kernel takes it.
 type gateArgs struct {
 	program, dir, proc *byte
 	argv, env          **byte
-	stdin, out, pair   uintptr
+	stdin, out         uintptr
+	pair, far          uintptr
 	mask               unix.Sigset_t // to be restored before exec
 	limit              unix.Rlimit
 }
@@ -57,7 +59,7 @@ func (g *gate) start() (pid int, err error) {
 		return 0, err
 	}
 	a.argv, a.env = &argv[0], &env[0]
-	a.stdin, a.out, a.pair = uintptr(g.stdin), uintptr(g.out), uintptr(g.pair)
+	a.stdin, a.out, a.pair, a.far = uintptr(g.stdin), uintptr(g.out), uintptr(g.pair), uintptr(g.far)
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &a.limit); err != nil {
 		return 0, err
 	}
@@ -116,6 +118,9 @@ func gateChild(a *gateArgs) {
 	var fd uintptr
 	buf := uintptr(unsafe.Pointer(&b[0]))
 	_, _, errno = syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
+	// Without these the supervisor's death would neither be seen here nor free its lock.
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, a.far, 0, 0)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, lockFD, 0, 0)
 	for {
 		r, _, e := syscall.RawSyscall(syscall.SYS_READ, a.pair, buf, 1)
 		if e == syscall.EINTR {

@@ -175,7 +175,7 @@ func (s *supervisor) pass(log *os.File, cwd string, env []string, program string
 	defer null.Close()
 	g := gate{
 		program: program, dir: cwd, proc: filepath.Join(s.dir, procFile), argv: argv, env: env,
-		stdin: int(null.Fd()), out: int(log.Fd()), pair: pair[1],
+		stdin: int(null.Fd()), out: int(log.Fd()), pair: pair[1], far: pair[0],
 	}
 	pid, err := g.start()
 	syscall.Close(pair[1])
