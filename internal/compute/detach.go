@@ -104,6 +104,9 @@ func (s *Service) refuse(ctx context.Context, t Target, cause error) error {
 }
 
 func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []driver.Item, err error) {
+	if t.Spec.Refused {
+		return nil, nil // nothing was ever done there
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, cleanWithin, context.DeadlineExceeded)
 	defer cancel()
 	err = s.Use(ctx, t, func(c driver.Conn) error {

@@ -208,7 +208,7 @@ func typedDefault(o driver.Option, v any) (any, error) {
 
 // sameSpec reports whether two specs ask for the same, secrets opened.
 func (s *Service) sameSpec(ctx context.Context, a, b Target) bool {
-	if a.Spec.Shared != b.Spec.Shared || !sameValue(orEmpty(a.Spec.Options), orEmpty(b.Spec.Options)) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
+	if a.Spec.Shared != b.Spec.Shared || !bytes.Equal(a.Spec.Foreign, b.Spec.Foreign) || !sameValue(orEmpty(a.Spec.Options), orEmpty(b.Spec.Options)) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
 		return false
 	}
 	for path, sealed := range a.Spec.Sealed {

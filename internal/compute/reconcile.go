@@ -31,6 +31,9 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	if err != nil {
 		return reconcile.Result{}, err
 	}
+	if t.Spec.Refused && t.Status.State != Deleting {
+		return reconcile.Result{}, nil
+	}
 	if t.Status.State == Deleting {
 		_, err := s.remove(ctx, t, t.Status.Force)
 		return reconcile.Result{After: observeSoon}, err

@@ -112,6 +112,7 @@ type AttachRequest struct {
 	Workspace, Name, Kind string
 	Options               map[string]any // by option path, secrets among them
 	Shared                bool
+	Foreign               []byte // JSON to keep beside the options, without secrets
 }
 
 // Attach records a target and has it looked at; nothing has been dialled when it returns. The same
@@ -127,7 +128,7 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	}
 	t = Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1,
-		Spec:   Spec{Shared: q.Shared},
+		Spec:   Spec{Shared: q.Shared, Foreign: q.Foreign},
 		Status: Status{State: Creating, Changed: time.Now()}, CreatedBy: identity.From(ctx).Name, Created: time.Now(),
 	}
 	if err := s.setOptions(ctx, kind, &t, q.Options, true); err != nil {
@@ -137,7 +138,7 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	if fault.CodeOf(err) != fault.Exists {
 		return t, err == nil, err
 	}
-	t, err = s.reattach(ctx, q)
+	t, err = s.reattach(ctx, q, t)
 	return t, false, fault.Doing(what, err)
 }
 
@@ -162,12 +163,16 @@ func (s *Service) checkAttach(ctx context.Context, q AttachRequest) error {
 	return nil
 }
 
-// reattach is Attach of a name that is taken: by the same kind, it is an update.
-func (s *Service) reattach(ctx context.Context, q AttachRequest) (Target, error) {
+// reattach is Attach of a name that is taken: by the same kind, it is an update. fresh is what takes the
+// place of a request that was refused.
+func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (Target, error) {
 	k := store.Key{Workspace: q.Workspace, Name: q.Name}
 	old, err := s.Targets.Get(ctx, k)
 	if err != nil {
 		return old, err
+	}
+	if old.Spec.Refused {
+		return s.replace(ctx, fresh)
 	}
 	if old.Kind != q.Kind || old.Spec.Shared != q.Shared {
 		return old, &fault.Error{
@@ -176,12 +181,20 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest) (Target, error)
 			Fix: "choose another name, or detach it first; run: zaffre compute detach " + q.Name, Field: "name",
 		}
 	}
-	return s.Update(ctx, k, q.Options)
+	t, err := s.update(ctx, k, q.Options, q.Foreign)
+	if err == nil && t.Revision == old.Revision && t.Status.State == Failed {
+		return s.Retry(ctx, k)
+	}
+	return t, err
 }
 
 // Update changes options of a target, secrets among them; others stay. What is the same already
 // changes nothing.
 func (s *Service) Update(ctx context.Context, k store.Key, options map[string]any) (Target, error) {
+	return s.update(ctx, k, options, nil)
+}
+
+func (s *Service) update(ctx context.Context, k store.Key, options map[string]any, foreign []byte) (Target, error) {
 	what := fmt.Sprintf("cannot update compute target %q", k.Name)
 	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
 		return Target{}, fault.Doing(what, err)
@@ -194,7 +207,13 @@ func (s *Service) Update(ctx context.Context, k store.Key, options map[string]an
 	if err != nil {
 		return old, fault.Doing(what, err)
 	}
+	if old.Spec.Refused {
+		return old, fault.Doing(what, old.Status.Error)
+	}
 	next := old.clone()
+	if foreign != nil {
+		next.Spec.Foreign = foreign
+	}
 	if err := s.setOptions(ctx, kind, &next, options, false); err != nil {
 		return old, fault.Doing(what, err)
 	}

@@ -26,6 +26,8 @@ type Spec struct {
 	Options map[string]any    // as given, without defaults and secrets
 	Sealed  map[string][]byte // secrets, by option path, sealed for SecretPlace
 	Shared  bool              // may stand for a computer that another target stands for
+	Foreign []byte            // JSON that a face keeps beside the options, to echo it; no secrets
+	Refused bool              // the request was not accepted, Status.Error says why: nothing is ever looked at
 }
 
 // Status is what the reconciler saw.
