@@ -84,7 +84,7 @@ func (s *Service) OpenArtifact(ctx context.Context, k store.Key, path string, of
 	if fault.CodeOf(err) == fault.NotFound {
 		return a, nil, &fault.Error{
 			Code: fault.NotFound, Reason: "ArtifactNotFound", What: fmt.Sprintf("run %s has no file %q", r.Name, path),
-			Why: "it left none of that name", Fix: "run: zaffre run download --list " + r.Name,
+			Why: "it left none of that name", Fix: "run: zaffre run show " + r.Name,
 		}
 	}
 	if err != nil {

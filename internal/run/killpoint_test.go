@@ -81,7 +81,7 @@ func (c *crash) live(bomb *faultsql.Driver, do func(context.Context, *domaintest
 		return
 	}
 	s := domaintest.Assemble(c.t, db, c.dir, c.world)
-	ctx, cancel := context.WithTimeout(domaintest.Owner(c.t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(domaintest.Owner(c.t.Context()), 5*time.Minute)
 	defer cancel()
 	s.Start()
 	do(ctx, s, bomb)
@@ -114,7 +114,7 @@ func (c *crash) submit(ctx context.Context, s *domaintest.Server) {
 	r, _, err := s.Runs.Submit(ctx, request(name))
 	if err == nil {
 		c.settle(name, true)
-		c.cancelSome(ctx, s, r)
+		c.await(ctx, s, r)
 		return
 	}
 	c.settle(name, false)
@@ -145,10 +145,23 @@ func (c *crash) settle(name string, yes bool) {
 	}
 }
 
-// cancelSome cancels the runs that would hang.
-func (c *crash) cancelSome(ctx context.Context, s *domaintest.Server, r run.Run) {
+// await waits for a run's end, and cancels one that would hang.
+func (c *crash) await(ctx context.Context, s *domaintest.Server, r run.Run) {
 	if r.Spec.Command[0] == "hang" {
 		_, _ = s.Runs.Cancel(ctx, r.Key())
+	}
+	changed, stop := s.Runs.Watch(r.Key())
+	defer stop()
+	for {
+		now, err := s.Runs.Get(ctx, r.Key())
+		if err != nil || now.Status.State.Final() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond): // it may have died
+		}
 	}
 }
 
@@ -172,12 +185,14 @@ func (c *crash) check(ctx context.Context, s *domaintest.Server, _ *faultsql.Dri
 	for n := range c.next {
 		c.cancelHanging(ctx, s, fmt.Sprint("r", n+1))
 	}
+	c.drain(ctx, s)
 	for name := range c.acked {
-		k := store.Key{Workspace: domaintest.Workspace, Name: name}
-		c.checkRun(ctx, s, domaintest.Eventually(c.t, func() (run.Run, bool) {
-			r, err := s.Runs.Get(ctx, k)
-			return r, err == nil && r.Status.State.Final()
-		}))
+		r, err := s.Runs.Get(ctx, store.Key{Workspace: domaintest.Workspace, Name: name})
+		if err != nil {
+			c.t.Errorf("acknowledged, and gone: %v", err)
+			continue
+		}
+		c.checkRun(ctx, s, r)
 	}
 	for job, n := range c.world.Starts() {
 		if n != 1 {
@@ -185,6 +200,19 @@ func (c *crash) check(ctx context.Context, s *domaintest.Server, _ *faultsql.Dri
 		}
 	}
 	c.checkSlots(ctx, s)
+}
+
+// drain waits until nothing is active; as long as runs end, there may be many.
+func (c *crash) drain(ctx context.Context, s *domaintest.Server) {
+	for last := -1; ; {
+		left := domaintest.Eventually(c.t, func() (int, bool) {
+			list, _, err := s.Runs.List(ctx, run.Filter{Workspace: domaintest.Workspace, Active: true}, store.Page{Limit: 1000})
+			return len(list), err == nil && len(list) != last
+		})
+		if last = left; left == 0 {
+			return
+		}
+	}
 }
 
 // cancelHanging cancels a run that would hang; one that was not acknowledged may not be there.

@@ -55,7 +55,7 @@ func (s *Service) build(ctx context.Context, r Run) (environment.Build, error) {
 func buildFault(r Run, b environment.Build) error {
 	fix := b.Status.Fix
 	if fix == "" {
-		fix = "read the build's log; run: zaffre environment show --log " + r.Spec.Environment
+		fix = "read the build's log; run: zaffre environment build " + r.Spec.Environment
 	}
 	return &fault.Error{
 		Code: fault.Invalid, Reason: b.Status.Reason, What: "the run failed",

@@ -111,10 +111,10 @@ func (s *Service) number(ctx context.Context, workspace, experiment string) (int
 	e, err := count()
 	if fault.CodeOf(err) == fault.NotFound {
 		err = s.Experiments.Insert(ctx, Experiment{Workspace: workspace, Name: experiment, Runs: 1, Created: time.Now()})
-		if err == nil {
-			return 1, nil
+		if fault.CodeOf(err) != fault.Exists {
+			return 1, err
 		}
-		e, err = count()
+		e, err = count() // somebody was faster
 	}
 	return e.Runs, err
 }
