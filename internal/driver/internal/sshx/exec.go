@@ -1,0 +1,176 @@
+package sshx
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// Exec implements driver.Host. A command that a signal ended has 128 and the signal's number, one
+// that is not there 127, as in a shell. What profiles and the like print is not part of its output.
+// When ctx ends the command is killed. With Resize it has a terminal, and one output.
+func (c *Conn) Exec(ctx context.Context, argv []string, std driver.Stdio) (exit int, err error) {
+	if len(argv) == 0 {
+		return 0, &fault.Error{
+			Code: fault.Invalid, Reason: "CommandMissing", What: "there is no command to run on the machine",
+			Why: "the list of its words is empty", Fix: "name a command",
+		}
+	}
+	return c.run(ctx, "exec "+quoteAll(argv), std)
+}
+
+// Script runs a POSIX shell script with arguments, like Exec.
+func (c *Conn) Script(ctx context.Context, text string, args []string, std driver.Stdio) (exit int, err error) {
+	return c.run(ctx, "set -- "+quoteAll(args)+"\n"+text, std)
+}
+
+// OpenShell gives the user's login shell on a terminal, with all that it prints.
+func (c *Conn) OpenShell(ctx context.Context, std driver.Stdio) (exit int, err error) {
+	err = c.with(ctx, func(l *link) error {
+		exit, err = l.run(ctx, "", "", std)
+		return err
+	})
+	return exit, err
+}
+
+func (c *Conn) run(ctx context.Context, script string, std driver.Stdio) (exit int, err error) {
+	mark := rand.Text()
+	err = c.with(ctx, func(l *link) error {
+		exit, err = l.run(ctx, Wrap(marked(mark, script)), mark, std)
+		return err
+	})
+	return exit, err
+}
+
+// run runs a command line, "" for the login shell. errBroken says that it was not started.
+func (l *link) run(ctx context.Context, command, mark string, std driver.Stdio) (int, error) {
+	s, done, err := l.session(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	defer s.Close()
+	kill := sync.OnceFunc(func() { // Close alone leaves a command that does not read or write
+		go func() {
+			_ = s.Signal(ssh.SIGKILL)
+			s.Close()
+		}()
+	})
+	out := &afterMark{mark: []byte(mark), to: std.Out, found: mark == "", stop: kill}
+	errs := &afterMark{mark: []byte(mark), to: std.Err, found: mark == "", stop: kill}
+	if std.In != nil {
+		s.Stdin = std.In
+	}
+	s.Stdout, s.Stderr = out, errs
+	defer context.AfterFunc(ctx, kill)()
+	if err := l.start(s, command, std.Resize); err != nil {
+		if ctx.Err() != nil {
+			return 0, timeFault(ctx)
+		}
+		return 0, startFault(err)
+	}
+	err = s.Wait()
+	return l.outcome(ctx, err, out, errs)
+}
+
+// start starts the command, on a terminal if somebody says how large it is.
+func (l *link) start(s *ssh.Session, command string, resize <-chan [2]int) error {
+	if resize != nil {
+		columns, rows := 80, 24
+		select {
+		case size, ok := <-resize:
+			if ok {
+				columns, rows = size[0], size[1]
+			}
+		default:
+		}
+		if err := s.RequestPty("xterm-256color", rows, columns, ssh.TerminalModes{}); err != nil {
+			return err
+		}
+		go func() {
+			for {
+				select {
+				case <-l.ended:
+					return
+				case size, ok := <-resize:
+					if !ok || s.WindowChange(size[1], size[0]) != nil {
+						return
+					}
+				}
+			}
+		}()
+	}
+	if command == "" {
+		return s.Shell()
+	}
+	return s.Start(command)
+}
+
+// outcome says how a command ended.
+func (l *link) outcome(ctx context.Context, err error, out, errs *afterMark) (int, error) {
+	if ctx.Err() != nil {
+		return 0, timeFault(ctx)
+	}
+	if failed := errors.Join(out.failure(), errs.failure()); failed != nil {
+		return 0, failed
+	}
+	exit, ended := 0, err == nil
+	if e, ok := errors.AsType[*ssh.ExitError](err); ok {
+		exit, ended = e.ExitStatus(), true
+	}
+	started, said := out.seen()
+	switch {
+	case ended && started:
+		return exit, nil
+	case ended:
+		_, also := errs.seen()
+		return 0, shellFault(exit, said+"\n"+also)
+	}
+	return 0, lostFault()
+}
+
+func startFault(err error) error {
+	return &fault.Error{
+		Code: fault.Denied, Reason: "CommandRefused", What: "the command cannot be started on the machine",
+		Why: "its sshd lets this user log in, but run no commands", Fix: "take ForceCommand, and restrictions in authorized_keys, from this user",
+		Evidence: []string{wording(err)},
+	}
+}
+
+// shellFault says why the login shell ended without running the command.
+func shellFault(exit int, said string) error {
+	f := &fault.Error{
+		Code: fault.Precondition, Reason: "ShellUnusable", What: "no command can be run on the machine",
+		Why: "the login shell of this user ends without running it: it is /bin/false, nologin, or a forced command",
+		Fix: "give the user a shell: chsh -s /bin/sh USER; or take the ForceCommand from sshd_config or authorized_keys",
+	}
+	said = strings.TrimSpace(said)
+	if said != "" {
+		f.Evidence = []string{quoted(said)}
+	}
+	low := strings.ToLower(said)
+	switch {
+	case strings.Contains(low, "password has expired"), strings.Contains(low, "password change required"):
+		f.Reason, f.Why = "PasswordExpired", "the password of this user has expired, and must be changed at a terminal first"
+		f.Fix = "log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE"
+	case exit == 127 && strings.Contains(low, "/bin/sh"):
+		f.Reason, f.Why, f.Fix = "ShellMissing", "there is no /bin/sh on the machine", "install a POSIX shell as /bin/sh"
+	}
+	return f
+}
+
+// output runs a script and returns what it printed; fault.Internal if it printed more than max.
+func (c *Conn) output(ctx context.Context, text string, args []string, in io.Reader) (exit int, out, errs string, err error) {
+	var o, e bytes.Buffer
+	exit, err = c.Script(ctx, text, args, driver.Stdio{In: in, Out: &o, Err: &e})
+	return exit, o.String(), strings.TrimSpace(e.String()), err
+}

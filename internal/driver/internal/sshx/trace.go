@@ -1,0 +1,27 @@
+package sshx
+
+import (
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// trace notes the steps of connecting as checks.
+type trace struct {
+	checks []driver.Check
+	begin  time.Time // of the step under way
+}
+
+// step notes that a step ended; err is why it failed, a fault. It returns err.
+func (t *trace) step(name string, err error, evidence ...string) error {
+	now := time.Now()
+	c := driver.Check{Name: name, Required: true, OK: err == nil, Duration: now.Sub(t.begin), Evidence: evidence}
+	t.begin = now
+	if e := fault.From(err); e != nil {
+		c.Reason, c.Fix = e.Reason, e.Fix
+		c.Evidence = append(append(c.Evidence, e.Why), e.Evidence...)
+	}
+	t.checks = append(t.checks, c)
+	return err
+}
