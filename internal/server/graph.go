@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -75,7 +77,9 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 	if s.authority, err = openAuthority(p.data, certNames(addr.String(), cfg.TLSNames), time.Now); err != nil {
 		return nil, err
 	}
-	if s.keys, err = secret.OpenKeyring(filepath.Join(p.data, keyFile), true); err != nil {
+	// The login is written after the keys: where there is one, lost keys are not made anew in silence.
+	_, loginErr := os.Stat(p.profile)
+	if s.keys, err = secret.OpenKeyring(filepath.Join(p.data, keyFile), errors.Is(loginErr, fs.ErrNotExist)); err != nil {
 		return nil, err
 	}
 	if s.blobs, err = blob.NewDir(filepath.Join(p.data, blobDir)); err != nil {
