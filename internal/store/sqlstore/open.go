@@ -21,7 +21,8 @@ type DB struct {
 type engine interface {
 	name() string
 	// write runs do in a transaction. A lasting one is durable when write returns nil, and with it all
-	// that was written before; another may be lost with the machine's power. do may run several times; what it left in its tx the last time is told by tell, after the commit.
+	// that was written before; another may be lost with the machine's power. do may run several
+	// times; what it left in its tx the last time is told by tell, after the commit.
 	write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error
 	// read returns what queries outside of a transaction go through.
 	read() querier
