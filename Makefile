@@ -20,7 +20,7 @@ quickstart:
 	@$(GO) run ./cmd/zaffre quickstart
 
 test:
-	@bash test/setup.sh $(GO) test ./...
+	@bash test/setup.sh $(GO) test -timeout 30m ./...
 
 check: format vet staticcheck layers race verify
 
@@ -38,7 +38,7 @@ layers:
 	$(GO) test ./internal/archtest
 
 race:
-	@bash test/setup.sh $(GO) test -race ./...
+	@bash test/setup.sh $(GO) test -race -timeout 60m ./...
 
 # The documents that are made from the source.
 generate:
