@@ -29,7 +29,7 @@ func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 			}
 		}
 	}
-	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home"} {
+	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home", "interpreters.json"} {
 		dir := filepath.Join(s.root, sub)
 		if !exists(dir) {
 			continue

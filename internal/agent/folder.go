@@ -32,6 +32,7 @@ const (
 	buildsDir = "builds" // what envbuild makes stands in envs, tools, pythons and uv-cache
 	wakeDir   = "wake"
 	trashDir  = "trash"
+	agentLog  = "agent.log"
 )
 
 // spec is what spec.json holds.

@@ -62,7 +62,7 @@ func newServer(root string) (*server, error) {
 			return nil, err
 		}
 	}
-	log, err := os.OpenFile(filepath.Join(root, "agent.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := openLog(filepath.Join(root, agentLog))
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,14 @@ func newServer(root string) (*server, error) {
 	s := &server{root: root, boot: bootID(), log: log, hub: h, live: map[string]bool{}, deaths: map[string]int{}}
 	s.python = sync.OnceValue(realPython)
 	return s, nil
+}
+
+// openLog opens the log of the agent and its supervisors. Beyond a size it starts anew.
+func openLog(name string) (*os.File, error) {
+	if fi, err := os.Stat(name); err == nil && fi.Size() > 1<<20 {
+		_ = os.Remove(name)
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
 // stdio is the standard input and output as one stream.

@@ -15,6 +15,9 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
 )
 
+// fullPause is between two tries to write how a job ended.
+const fullPause = time.Second
+
 // lockFD is the lock that the agent took and hands to a supervisor: there is no moment in which
 // a job that is being started is not locked.
 const lockFD = 3
@@ -132,8 +135,11 @@ func (s *supervisor) canceled() bool { return exists(filepath.Join(s.dir, cancel
 // finish writes how the job ended, once.
 func (s *supervisor) finish(st wire.Status) error {
 	st.Ended = time.Now().UTC()
-	if err := writeJSON(filepath.Join(s.dir, exitFile), st); err != nil {
-		return err
+	for writeJSON(filepath.Join(s.dir, exitFile), st) != nil {
+		if !exists(s.dir) {
+			return nil // cleaned away
+		}
+		time.Sleep(fullPause) // a full disk: only we know how it ended
 	}
 	tell(rootOf(s.dir), filepath.Base(s.dir))
 	return nil

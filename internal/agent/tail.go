@@ -25,11 +25,14 @@ func (s *server) readLog(c *call, ref wire.JobRef) error {
 	if !exists(filepath.Join(dir, specFile)) {
 		return notFound("JobUnknown", "the job has no log", "the machine has no record of the job")
 	}
+	st, err := s.read(dir)
+	if err != nil {
+		return err
+	}
 	return s.tail(c, tailed{
 		name: ref.Job, file: filepath.Join(dir, logFile), offset: ref.Offset,
-		complete: func() bool {
-			st, err := s.read(dir)
-			return err != nil || st.State != wire.JobPending && st.State != wire.JobRunning
+		complete: func() bool { // looked at often: no more than two files
+			return st.State == wire.JobLost || exists(filepath.Join(dir, exitFile)) || !exists(filepath.Join(dir, specFile))
 		},
 	})
 }
@@ -131,6 +134,9 @@ func (s *server) watchJobs(c *call, _ wire.Empty) error {
 		case <-ctx.Done():
 			return nil
 		case name := <-changes:
+			if validHash(name) {
+				continue // a build
+			}
 			if err := c.Send(wire.Changed{Job: name}); err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ type JobStatus struct {
 	State          JobState
 	ExitCode       int       // of a process that exited
 	Signal         int       // that ended it; 0: none
-	Reason         string    // of a failure: "ExitCode", "Signaled", "OutOfMemory", "TimedOut", "NotStarted", "Restarted"
+	Reason         string    // of a failure: "ExitCode", "Signaled", "OutOfMemory", "TimedOut", "NotStarted", "ExitUnknown", "Restarted", "NoRecord"
 	Message        string    // in the user's terms: "killed by signal 9 (SIGKILL)"
 	Started, Ended time.Time // zero: not yet
 	Nodes          []string

@@ -10,33 +10,33 @@ import (
 
 // The words of uv (0.13) and pip by which failures are told apart, the surest first.
 var (
-	noSpace     = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded|os error (28|122)\b`)
-	notFound    = regexp.MustCompile(`(?i)\b(\S+) was not found in (?:the package registry|the provided package locations|the cache)|No matching distribution found for (\S+)`)
-	noVersion   = regexp.MustCompile(`(?i)there (?:is|are) no versions? of (\S+)`)
-	unsolvable  = regexp.MustCompile(`(?i)no solution found|are unsatisfiable|ResolutionImpossible`)
-	offline     = regexp.MustCompile(`(?i)dns error|tcp connect error|error sending request|network is unreachable|connection (?:refused|reset)|operation timed out|NewConnectionError|Failed to establish a new connection|certificate|network connectivity is disabled`)
-	failedBuild = regexp.MustCompile("(?i)failed to (?:build|prepare)(?: distributions)? *`?([^`\\s]*)`?|build backend returned an error|failed building wheel for (\\S+)")
-	badLine     = regexp.MustCompile("(?i)couldn't parse|unexpected '|expected package name|invalid requirement|the wheel filename|invalid version|unsupported requirement")
-	noPath      = regexp.MustCompile(`(?i)distribution not found at|no such file or directory|does not appear to be a Python project|file not found`)
+	noSpace     = lazy(`(?i)no space left on device|disk quota exceeded|os error (28|122)\b`)
+	notFound    = lazy(`(?i)\b(\S+) was not found in (?:the package registry|the provided package locations|the cache)|No matching distribution found for (\S+)`)
+	noVersion   = lazy(`(?i)there (?:is|are) no versions? of (\S+)`)
+	unsolvable  = lazy(`(?i)no solution found|are unsatisfiable|ResolutionImpossible`)
+	offline     = lazy(`(?i)dns error|tcp connect error|error sending request|network is unreachable|connection (?:refused|reset)|operation timed out|NewConnectionError|Failed to establish a new connection|certificate|network connectivity is disabled`)
+	failedBuild = lazy("(?i)failed to (?:build|prepare)(?: distributions)? *`?([^`\\s]*)`?|build backend returned an error|failed building wheel for (\\S+)")
+	badLine     = lazy("(?i)couldn't parse|unexpected '|expected package name|invalid requirement|the wheel filename|invalid version|unsupported requirement")
+	noPath      = lazy(`(?i)distribution not found at|no such file or directory|does not appear to be a Python project|file not found`)
 )
 
 // classify reads the reason of a failure from uv's output; nil where it finds none.
 func classify(output []string, python string) *fault.Error {
 	text := errorPart(output)
 	switch {
-	case noSpace.MatchString(text):
+	case noSpace().MatchString(text):
 		return diskFull(explanation(output))
-	case notFound.MatchString(text):
-		return packageNotFound(named(notFound, text), output)
-	case noVersion.MatchString(text), unsolvable.MatchString(text):
+	case notFound().MatchString(text):
+		return packageNotFound(named(notFound(), text), output)
+	case noVersion().MatchString(text), unsolvable().MatchString(text):
 		return resolutionFailed(output, python)
-	case offline.MatchString(text):
+	case offline().MatchString(text):
 		return unreachable(output)
-	case badLine.MatchString(text):
+	case badLine().MatchString(text):
 		return requirementInvalid(output)
-	case failedBuild.MatchString(text):
-		return buildFailed(named(failedBuild, text), output)
-	case noPath.MatchString(text):
+	case failedBuild().MatchString(text):
+		return buildFailed(named(failedBuild(), text), output)
+	case noPath().MatchString(text):
 		return pathNotFound(output)
 	}
 	return nil

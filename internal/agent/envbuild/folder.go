@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"time"
 
@@ -23,9 +22,9 @@ const (
 	lockSuffix = ".lock"
 )
 
-var digestForm = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`)
+var digestForm = lazy(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`)
 
-func validDigest(d string) bool { return digestForm.MatchString(d) }
+func validDigest(d string) bool { return digestForm().MatchString(d) }
 
 func invalidDigest(d string) error {
 	return &fault.Error{

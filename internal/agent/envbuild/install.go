@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -91,14 +90,14 @@ func (b *build) twoSteps(ctx context.Context, options []string, requirements, pi
 }
 
 // changed is a line of uv's about one package: " - numpy==1.21.6".
-var changed = regexp.MustCompile(`^ ([-+]) (\S+?)==(\S+)`)
+var changed = lazy(`^ ([-+]) (\S+?)==(\S+)`)
 
 // replaced names the packages that uv removed and put another version of.
 func replaced(output []string) []string {
 	old := map[string]string{}
 	var out []string
 	for _, line := range output {
-		m := changed.FindStringSubmatch(line)
+		m := changed().FindStringSubmatch(line)
 		switch {
 		case m == nil:
 		case m[1] == "-":

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +94,7 @@ func Interpreters(ctx context.Context, root string, dirs []string) []wire.Python
 	return found
 }
 
-var interpreterName = regexp.MustCompile(`^python3?(\.\d+)?$`)
+var interpreterName = lazy(`^python3?(\.\d+)?$`)
 
 // candidates lists paths that may be interpreters, those of dirs first.
 func candidates(root string, dirs []string) []string {
@@ -156,12 +155,12 @@ func entries(dir string) []string {
 
 func interpretersIn(dir string) []string {
 	matches, _ := filepath.Glob(filepath.Join(globEscape(dir), "python*"))
-	return slices.DeleteFunc(matches, func(m string) bool { return !interpreterName.MatchString(filepath.Base(m)) })
+	return slices.DeleteFunc(matches, func(m string) bool { return !interpreterName().MatchString(filepath.Base(m)) })
 }
 
-var globSpecial = regexp.MustCompile(`[*?\[\\]`)
+var globSpecial = lazy(`[*?\[\\]`)
 
-func globEscape(s string) string { return globSpecial.ReplaceAllString(s, `\$0`) }
+func globEscape(s string) string { return globSpecial().ReplaceAllString(s, `\$0`) }
 
 // isScript reports whether the file is a wrapper, such as pyenv's shims: the interpreter behind it
 // changes without the file changing, and costs another 30 ms at each start.

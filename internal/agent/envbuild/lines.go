@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
 	"sync"
 )
 
@@ -23,8 +22,8 @@ const (
 )
 
 var (
-	terminalCode = regexp.MustCompile(`\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])`)
-	urlPassword  = regexp.MustCompile(`(://)[^/@\s]+@`)
+	terminalCode = lazy(`\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])`)
+	urlPassword  = lazy(`(://)[^/@\s]+@`)
 )
 
 func newLines(out io.Writer) *lines {
@@ -58,8 +57,8 @@ func (l *lines) line(text []byte) {
 	if i := bytes.LastIndexByte(bytes.TrimRight(text, "\r"), '\r'); i >= 0 {
 		text = text[i+1:] // a progress bar: its last state
 	}
-	text = terminalCode.ReplaceAll(bytes.TrimRight(text, "\r"), nil)
-	text = urlPassword.ReplaceAll(text, []byte("${1}***@"))
+	text = terminalCode().ReplaceAll(bytes.TrimRight(text, "\r"), nil)
+	text = urlPassword().ReplaceAll(text, []byte("${1}***@"))
 	l.tail = append(l.tail, string(text))
 	if len(l.tail) > 2*maxTail {
 		l.tail = append(l.tail[:0], l.tail[maxTail:]...)

@@ -4,20 +4,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-var option = regexp.MustCompile(`^(--?[A-Za-z][A-Za-z-]*)(?:\s*=\s*|\s+|$)(.*)$`)
+var option = lazy(`^(--?[A-Za-z][A-Za-z-]*)(?:\s*=\s*|\s+|$)(.*)$`)
 
 // pipOptions parts pip's lines into options for uv's command line and lines that uv reads from a
 // file as pip does. Extra indexes are searched as pip searches them: the best version of any wins.
 func pipOptions(lines []string) (options, rest []string) {
 	extra := false
 	for _, line := range lines {
-		m := option.FindStringSubmatch(line)
+		m := option().FindStringSubmatch(line)
 		if m == nil {
 			rest = append(rest, line)
 			continue
@@ -45,17 +44,17 @@ func pipOptions(lines []string) (options, rest []string) {
 }
 
 // localPath finds the file or folder that a line of pip's names: -r FILE, -e PATH, ./PATH, /PATH.
-var localPath = regexp.MustCompile(`^(?:(?:-r|-c|-e|--requirement|--constraint|--editable)(?:\s*=\s*|\s+))?((?:file://)?/[^\s;\[]+|\.{1,2}(?:/[^\s;\[]*)?)(?:\[[^\]]*\])?(?:\s*;.*|\s.*)?$`)
+var localPath = lazy(`^(?:(?:-r|-c|-e|--requirement|--constraint|--editable)(?:\s*=\s*|\s+))?((?:file://)?/[^\s;\[]+|\.{1,2}(?:/[^\s;\[]*)?)(?:\[[^\]]*\])?(?:\s*;.*|\s.*)?$`)
 
-var fileOption = regexp.MustCompile(`^(?:-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+)([^\s:]+)$`)
+var fileOption = lazy(`^(?:-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+)([^\s:]+)$`)
 
 // checkPaths sees that the paths in pip's lines are whole and there: the build has no folder of the
 // user's to start from.
 func (b *build) checkPaths(lines []string) error {
 	for _, line := range lines {
-		m := localPath.FindStringSubmatch(line)
+		m := localPath().FindStringSubmatch(line)
 		if m == nil {
-			m = fileOption.FindStringSubmatch(line)
+			m = fileOption().FindStringSubmatch(line)
 		}
 		if m == nil {
 			continue
