@@ -64,6 +64,7 @@ type crash struct {
 	next  int             // names below it were tried
 	acked map[string]bool // the server said yes
 	again []string        // tried, but not acknowledged
+	open  []run.Run       // acknowledged, and not seen to end
 }
 
 // live is one life: the control plane starts, does something, and ends.
@@ -109,18 +110,45 @@ func (c *crash) submitUntilDead(ctx context.Context, s *domaintest.Server, bomb 
 	wg.Wait()
 }
 
+// submit submits the next name; when many runs are open, it waits for one of those instead.
 func (c *crash) submit(ctx context.Context, s *domaintest.Server) {
+	if r, ok := c.tooMany(); ok {
+		if !c.await(ctx, s, r) {
+			c.keep(r)
+		}
+		return
+	}
 	name := c.take()
 	r, _, err := s.Runs.Submit(ctx, request(name))
 	if err == nil {
 		c.settle(name, true)
-		c.await(ctx, s, r)
+		if !c.await(ctx, s, r) {
+			c.keep(r)
+		}
 		return
 	}
 	c.settle(name, false)
 	if code := fault.CodeOf(err); !fault.Retryable(err) && code != fault.Internal && code != fault.Conflict {
 		c.t.Errorf("submit %s: %v", name, err)
 	}
+}
+
+const maxOpen = 20
+
+func (c *crash) keep(r run.Run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = append(c.open, r)
+}
+
+func (c *crash) tooMany() (r run.Run, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.open) < maxOpen {
+		return r, false
+	}
+	r, c.open = c.open[0], c.open[1:]
+	return r, true
 }
 
 func (c *crash) take() string {
@@ -145,22 +173,26 @@ func (c *crash) settle(name string, yes bool) {
 	}
 }
 
-// await waits for a run's end, and cancels one that would hang.
-func (c *crash) await(ctx context.Context, s *domaintest.Server, r run.Run) {
+// await reports whether a run has ended; it waits a little for a run's end, and cancels one that would hang. A run
+// that met a death may wait for its next try; others die meanwhile.
+func (c *crash) await(ctx context.Context, s *domaintest.Server, r run.Run) (ended bool) {
 	if r.Spec.Command[0] == "hang" {
 		_, _ = s.Runs.Cancel(ctx, r.Key())
 	}
 	changed, stop := s.Runs.Watch(r.Key())
 	defer stop()
+	enough := time.After(30 * time.Millisecond)
 	for {
 		now, err := s.Runs.Get(ctx, r.Key())
 		if err != nil || now.Status.State.Final() {
-			return
+			return err == nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond): // it may have died
+			return false
+		case <-enough:
+			return false
 		}
 	}
 }
@@ -202,16 +234,17 @@ func (c *crash) check(ctx context.Context, s *domaintest.Server, _ *faultsql.Dri
 	c.checkSlots(ctx, s)
 }
 
-// drain waits until nothing is active; as long as runs end, there may be many.
+// drain waits until nothing is active. A run that died often waits up to a minute for its next try.
 func (c *crash) drain(ctx context.Context, s *domaintest.Server) {
-	for last := -1; ; {
-		left := domaintest.Eventually(c.t, func() (int, bool) {
-			list, _, err := s.Runs.List(ctx, run.Filter{Workspace: domaintest.Workspace, Active: true}, store.Page{Limit: 1000})
-			return len(list), err == nil && len(list) != last
-		})
-		if last = left; left == 0 {
+	for {
+		n, err := s.Runs.Active(ctx, store.Key{Workspace: domaintest.Workspace, Name: "box"})
+		if err != nil {
+			c.t.Fatalf("%d runs are still active: %v", n, err)
+		}
+		if n == 0 {
 			return
 		}
+		<-time.After(20 * time.Millisecond)
 	}
 }
 
