@@ -98,6 +98,11 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		}
 	})
 	wg.Go(func() { s.authority.watch(back, s.log) })
+	wg.Go(func() {
+		if err := s.runs.Resume(back); err != nil && back.Err() == nil {
+			s.log.WarnContext(back, "running runs are looked at later", "err", err)
+		}
+	})
 	h := s.httpServer()
 	wg.Go(func() {
 		if err := h.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
