@@ -111,45 +111,64 @@ type call struct {
 func get(path ...string) call  { return call{method: http.MethodGet, path: path} }
 func post(path ...string) call { return call{method: http.MethodPost, path: path} }
 
-// fetch makes the call and decodes its answer.
+// fetch makes the call and decodes its answer. An answer that breaks off is no answer: the call is then
+// made again, if it may be.
 func fetch[T any](ctx context.Context, c *Client, k call) (T, error) {
 	var out T
-	resp, err := c.send(ctx, k)
-	if err != nil {
-		return out, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNoContent {
-		return out, nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
-		if ctx.Err() != nil {
-			return out, context.Cause(ctx)
+	err := c.repeat(ctx, k, func() (time.Duration, error) {
+		resp, wait, err := c.try(ctx, k)
+		if err != nil {
+			return wait, err
 		}
-		return out, &Fault{
+		defer resp.Body.Close()
+		return 0, c.decode(resp, &out)
+	})
+	return out, err
+}
+
+func (c *Client) decode(resp *http.Response, out any) error {
+	if resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return &Fault{
 			Code: CodeInternal, Reason: "AnswerUnreadable", Title: "the server's answer cannot be read",
 			Detail: err.Error(), Fix: "compare the versions of client and server; run: zaffre version",
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // send makes the call, again if it may be repeated and the server did not answer. An answer outside
 // the 200s becomes a Fault. The caller closes the body.
-func (c *Client) send(ctx context.Context, k call) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, k call) (resp *http.Response, err error) {
+	err = c.repeat(ctx, k, func() (wait time.Duration, err error) {
+		resp, wait, err = c.try(ctx, k)
+		return wait, err
+	})
+	return resp, err
+}
+
+// repeat makes a call until there is an answer, or it may not be made again. do returns how long the
+// server asks to stay away.
+func (c *Client) repeat(ctx context.Context, k call, do func() (time.Duration, error)) error {
 	for try := 0; ; try++ {
-		resp, wait, err := c.try(ctx, k)
+		wait, err := do()
 		if err == nil {
-			return resp, nil
+			return nil
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if k.once || try >= c.retries || CodeOf(err) != CodeUnavailable {
-			return nil, err
+			return err
 		}
 		if err := pause(ctx, max(wait, backoff(try))); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }

@@ -139,6 +139,25 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestAnswerThatBreaksOff checks that half an answer counts as none.
+func TestAnswerThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	var tries atomic.Int32
+	c := open(t, func(w http.ResponseWriter, r *http.Request) {
+		if tries.Add(1) > 1 {
+			_, _ = io.WriteString(w, `{"id":"r"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":`)
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	r, err := c.Submit(t.Context(), "w", client.RunRequest{Name: "r", Command: []string{"true"}})
+	if err != nil || r.ID != "r" || tries.Load() != 2 {
+		t.Errorf("run %q, %v after %d tries, want r after 2", r.ID, err, tries.Load())
+	}
+}
+
 // TestFollowLog breaks the stream at each event: the log comes whole, and nothing twice.
 func TestFollowLog(t *testing.T) {
 	t.Parallel()
