@@ -189,7 +189,7 @@ func (s *Service) driverTarget(ctx context.Context, kind driver.Kind, t Target) 
 	if err != nil {
 		return driver.Target{}, err
 	}
-	out := driver.Target{ID: t.ID, Options: options, Secrets: map[string]string{}, On: map[string][]driver.Conn{}}
+	out := driver.Target{ID: t.ID, Options: options, Secrets: map[string]string{}, On: map[string][]driver.Conn{}, Pinned: t.Status.Pinned}
 	for path, sealed := range t.Spec.Sealed {
 		plain, err := s.Box.Open(ctx, sealed, t.SecretPlace(path))
 		if err != nil {

@@ -18,6 +18,8 @@ const (
 	observeWithin = 30 * time.Second // one preflight
 	observeEvery  = time.Minute      // a target that is well
 	observeSoon   = 15 * time.Second // one that is not
+	// observeRefused is for one that refused our credentials: who tries them often is locked out.
+	observeRefused = 5 * time.Minute
 )
 
 // Reconcile looks at a target and records what it saw: the first preflight is the verdict on the
@@ -45,6 +47,9 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	}
 	if t.Status.State == Succeeded && observeErr == nil {
 		return reconcile.Result{After: observeEvery}, nil
+	}
+	if fault.CodeOf(observeErr) == fault.Unauthorized {
+		return reconcile.Result{After: observeRefused}, nil
 	}
 	return reconcile.Result{After: observeSoon}, nil
 }
@@ -116,6 +121,10 @@ func observed(ctx context.Context, t *Target, revision int64, seen driver.Observ
 		t.Status.Error = asAttachFault(*t, err)
 	}
 	t.keepSeen(seen, err)
+	t.nameFixes()
+	if err == nil {
+		t.pin(seen.Pin)
+	}
 	if before != state {
 		t.Status.Changed = seen.Observed
 		effects = append(slices.Clone(effects), emit(ctx, *t, "compute.state_changed"))

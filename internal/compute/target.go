@@ -36,6 +36,7 @@ type Status struct {
 	Error      *fault.Error // of a failed attach, update or detach
 	Conditions []Condition
 	Seen       driver.Observation // the latest
+	Pinned     map[string]string  // what the target is held to, from its first good observation or by Trust
 	Revision   int64              // of Spec when it was last observed
 	Force      bool               // detach though runs are active
 	Changed    time.Time          // of State

@@ -90,6 +90,12 @@ type Cleaner interface {
 	Clean(ctx context.Context, dryRun bool) ([]Item, error)
 }
 
+// Shell is the capability to give users a shell.
+type Shell interface {
+	// OpenShell gives a shell on the target, or beside a job, until it ends. Stdio.Resize asks for a terminal.
+	OpenShell(ctx context.Context, h *Handle, std Stdio) (exit int, err error)
+}
+
 // Item is one thing of ours on a target: a process, a folder, a pod.
 type Item struct {
 	Type, Name string

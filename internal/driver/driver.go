@@ -61,6 +61,7 @@ type Target struct {
 	Options map[string]any
 	Secrets map[string]string
 	On      map[string][]Conn                           // by option path; the control plane opens and closes them
+	Pinned  map[string]string                           // what an Observation of it pinned, and users trusted since
 	Home    func(ctx context.Context) (net.Conn, error) // to the server's own listener, for relays
 }
 
@@ -99,7 +100,10 @@ type Observation struct {
 	Checks          []Check           // in the order made
 	Machines        []Machine         // where jobs can go; none: the engine behind the target places them
 	Facts           map[string]string // "python.version", "driver.cuda": shown, never acted on
-	Observed        time.Time
+	// Pin is what the target is held to from now on: "hostKey". The first that is seen without an error
+	// is kept and handed back as Target.Pinned. Beside an error it is what a user may trust instead.
+	Pin      map[string]string
+	Observed time.Time
 }
 
 // Check is one named step of looking at a target.

@@ -4,11 +4,13 @@ package all
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
+	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 )
 
 // Kinds returns every kind that works on real machines, in the order in which they are shown.
 func Kinds() []driver.Kind {
 	return []driver.Kind{
 		local.Kind(),
+		sshvm.Kind(),
 	}
 }

@@ -24,13 +24,14 @@ type targetRow struct {
 }
 
 type targetStatusRow struct {
-	State      compute.State  `json:"state,omitempty"`
-	Error      *faultRow      `json:"error,omitempty"`
-	Conditions []conditionRow `json:"conditions,omitempty"`
-	Seen       observationRow `json:"seen,omitzero"`
-	Revision   int64          `json:"revision,omitempty"`
-	Force      bool           `json:"force,omitempty"`
-	Changed    micros         `json:"changed,omitempty"`
+	State      compute.State     `json:"state,omitempty"`
+	Error      *faultRow         `json:"error,omitempty"`
+	Conditions []conditionRow    `json:"conditions,omitempty"`
+	Seen       observationRow    `json:"seen,omitzero"`
+	Pinned     map[string]string `json:"pinned,omitempty"`
+	Revision   int64             `json:"revision,omitempty"`
+	Force      bool              `json:"force,omitempty"`
+	Changed    micros            `json:"changed,omitempty"`
 }
 
 type observationRow struct {
@@ -43,13 +44,14 @@ type observationRow struct {
 	Checks   []checkRow        `json:"checks,omitempty"`
 	Machines []machineRow      `json:"machines,omitempty"`
 	Facts    map[string]string `json:"facts,omitempty"`
+	Pin      map[string]string `json:"pin,omitempty"`
 	Observed micros            `json:"observed,omitempty"`
 }
 
 // IsZero reports whether nothing was observed yet.
 func (r observationRow) IsZero() bool {
 	return r.Observed == 0 && !r.Exists && r.Reason == "" && r.Identity == "" &&
-		r.Checks == nil && r.Machines == nil && r.Facts == nil && r.Message == "" && r.Lasting == "" && !r.Ready
+		r.Checks == nil && r.Machines == nil && r.Facts == nil && r.Message == "" && r.Lasting == "" && !r.Ready && r.Pin == nil
 }
 
 type checkRow struct {
@@ -108,7 +110,7 @@ func encodeTarget(t compute.Target) targetRow {
 			Conditions: list(s.Conditions, func(c compute.Condition) conditionRow {
 				return conditionRow{c.Type, c.OK, c.Reason, c.Message, toMicros(c.Since)}
 			}),
-			Seen: encodeObservation(s.Seen), Revision: s.Revision, Force: s.Force, Changed: toMicros(s.Changed),
+			Seen: encodeObservation(s.Seen), Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: toMicros(s.Changed),
 		},
 		CreatedBy: t.CreatedBy, Created: toMicros(t.Created), Revision: t.Revision,
 	}
@@ -126,7 +128,7 @@ func (r targetRow) decode() compute.Target {
 			Conditions: list(s.Conditions, func(c conditionRow) compute.Condition {
 				return compute.Condition{Type: c.Type, OK: c.OK, Reason: c.Reason, Message: c.Message, Since: c.Since.time()}
 			}),
-			Seen: s.Seen.decode(), Revision: s.Revision, Force: s.Force, Changed: s.Changed.time(),
+			Seen: s.Seen.decode(), Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: s.Changed.time(),
 		},
 		CreatedBy: r.CreatedBy, Created: r.Created.time(), Revision: r.Revision,
 	}
@@ -138,7 +140,7 @@ func encodeObservation(o driver.Observation) observationRow {
 		Identity: o.Identity, Lasting: o.Lasting,
 		Checks:   list(o.Checks, func(c driver.Check) checkRow { return checkRow(c) }),
 		Machines: list(o.Machines, func(m driver.Machine) machineRow { return machineRow(m) }),
-		Facts:    o.Facts, Observed: toMicros(o.Observed),
+		Facts:    o.Facts, Pin: o.Pin, Observed: toMicros(o.Observed),
 	}
 }
 
@@ -148,6 +150,6 @@ func (r observationRow) decode() driver.Observation {
 		Identity: r.Identity, Lasting: r.Lasting,
 		Checks:   list(r.Checks, func(c checkRow) driver.Check { return driver.Check(c) }),
 		Machines: list(r.Machines, func(m machineRow) driver.Machine { return driver.Machine(m) }),
-		Facts:    r.Facts, Observed: r.Observed.time(),
+		Facts:    r.Facts, Pin: r.Pin, Observed: r.Observed.time(),
 	}
 }

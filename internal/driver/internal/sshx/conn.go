@@ -69,21 +69,25 @@ func (c *Conn) open(ctx context.Context) (*link, error) {
 
 // Probe makes a new connection, even after a failure, and keeps it instead of the one there was,
 // which goes when its users are done. The checks are credentials, dns or jump-host, tcp, banner,
-// key-exchange, host-key and authentication; beside an error there are those made so far.
+// key-exchange, host-key and authentication; beside an error there are those made so far, and beside
+// HostKeyChanged the key that was shown.
 func (c *Conn) Probe(ctx context.Context) (Seen, []driver.Check, error) {
 	if err := c.lock(ctx); err != nil {
 		return Seen{}, nil, err
 	}
 	defer func() { <-c.gate }()
-	l, checks, err := c.renew(ctx)
+	l, t, err := c.renew(ctx)
 	if err != nil {
-		seen := Seen{}
-		return seen, checks, err
+		if fault.ReasonOf(err) == "HostKeyChanged" {
+			return Seen{Key: t.shown}, t.checks, err
+		}
+		return Seen{}, t.checks, err
 	}
-	return l.what(), checks, nil
+	return l.what(), t.checks, nil
 }
 
-// Seen returns what the connection showed, once there is one.
+// Seen returns what the connection showed. The list of all host keys comes a moment after the login:
+// it is there once a command has run.
 func (c *Conn) Seen(ctx context.Context) (Seen, error) {
 	l, err := c.open(ctx)
 	if err != nil {
@@ -93,28 +97,28 @@ func (c *Conn) Seen(ctx context.Context) (Seen, error) {
 }
 
 // renew makes a connection. The caller holds the gate.
-func (c *Conn) renew(ctx context.Context) (*link, []driver.Check, error) {
+func (c *Conn) renew(ctx context.Context) (*link, *trace, error) {
 	if c.closed {
-		return nil, nil, lostFault()
+		return nil, &trace{}, lostFault()
 	}
 	config := c.config
 	if config.Trust.pinned == nil {
 		config.Trust.pinned = c.pinned
 	}
-	l, checks, err := dial(ctx, config)
+	l, t, err := dial(ctx, config)
 	if err != nil {
 		c.backoff = min(max(2*c.backoff, backoffMin), backoffMax)
 		c.until, c.failed = time.Now().Add(c.backoff/2+rand.N(c.backoff)), err
 		if ctx.Err() != nil {
 			c.until = time.Time{} // the caller's haste is not the machine's fault
 		}
-		return nil, checks, err
+		return nil, t, err
 	}
 	if c.live != nil {
 		c.live.retire()
 	}
 	c.live, c.pinned, c.failed, c.backoff, c.until = l, l.seen.Key, nil, 0, time.Time{}
-	return l, checks, nil
+	return l, t, nil
 }
 
 // with calls f with a live connection, and once more with a new one if it turns out to be broken.

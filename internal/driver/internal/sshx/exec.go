@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,9 +16,9 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-// Exec implements driver.Host. A command that a signal ended has 128 and the signal's number, one
-// that is not there 127, as in a shell. What profiles and the like print is not part of its output.
-// When ctx ends the command is killed. With Resize it has a terminal, and one output.
+// Exec implements driver.Host. A command that a signal ended has 128 and the signal's number, as in a
+// shell. What profiles and the like print is not part of its output. When ctx ends the command is
+// killed. With Resize it has a terminal, and one output.
 func (c *Conn) Exec(ctx context.Context, argv []string, std driver.Stdio) (exit int, err error) {
 	if len(argv) == 0 {
 		return 0, &fault.Error{
@@ -25,16 +26,30 @@ func (c *Conn) Exec(ctx context.Context, argv []string, std driver.Stdio) (exit 
 			Why: "the list of its words is empty", Fix: "name a command",
 		}
 	}
-	return c.run(ctx, "exec "+quoteAll(argv), std)
+	mark := rand.Text()
+	gone := "command -v " + Quote(argv[0]) + " >/dev/null 2>&1 || { " + say(missing(mark)) + " >&2; exit 127; }; "
+	exit, err = c.run(ctx, mark, say(mark)+"; "+gone+say(mark)+" >&2; exec "+quoteAll(argv), std)
+	if fault.ReasonOf(err) == "ProgramMissing" {
+		fault.From(err).Why = "there is no program " + argv[0]
+	}
+	return exit, err
 }
 
 // Script runs a POSIX shell script with arguments, like Exec.
 func (c *Conn) Script(ctx context.Context, text string, args []string, std driver.Stdio) (exit int, err error) {
-	return c.run(ctx, "set -- "+quoteAll(args)+"\n"+text, std)
+	mark := rand.Text()
+	return c.run(ctx, mark, say(mark)+"; "+say(mark)+" >&2; set -- "+quoteAll(args)+"\n"+text, std)
 }
 
-// OpenShell gives the user's login shell on a terminal, with all that it prints.
-func (c *Conn) OpenShell(ctx context.Context, std driver.Stdio) (exit int, err error) {
+// missing is what stands on the error output instead of the mark when the program is not there.
+func missing(mark string) string {
+	b := []byte(mark)
+	slices.Reverse(b)
+	return string(b)
+}
+
+// Terminal gives the user's login shell on a terminal, with all that it prints.
+func (c *Conn) Terminal(ctx context.Context, std driver.Stdio) (exit int, err error) {
 	err = c.with(ctx, func(l *link) error {
 		exit, err = l.run(ctx, "", "", std)
 		return err
@@ -42,10 +57,9 @@ func (c *Conn) OpenShell(ctx context.Context, std driver.Stdio) (exit int, err e
 	return exit, err
 }
 
-func (c *Conn) run(ctx context.Context, script string, std driver.Stdio) (exit int, err error) {
-	mark := rand.Text()
+func (c *Conn) run(ctx context.Context, mark, script string, std driver.Stdio) (exit int, err error) {
 	err = c.with(ctx, func(l *link) error {
-		exit, err = l.run(ctx, Wrap(marked(mark, script)), mark, std)
+		exit, err = l.run(ctx, Wrap(script), mark, std)
 		return err
 	})
 	return exit, err
@@ -128,11 +142,16 @@ func (l *link) outcome(ctx context.Context, err error, out, errs *afterMark) (in
 		exit, ended = e.ExitStatus(), true
 	}
 	started, said := out.seen()
+	_, also := errs.seen()
 	switch {
+	case ended && started && exit == 127 && strings.HasSuffix(also, missing(string(out.mark))):
+		return 0, &fault.Error{
+			Code: fault.Precondition, Reason: "ProgramMissing", What: "the command cannot be started on the machine",
+			Why: "there is no such program", Fix: "install it there, or give its whole path",
+		}
 	case ended && started:
 		return exit, nil
 	case ended:
-		_, also := errs.seen()
 		return 0, shellFault(exit, said+"\n"+also)
 	}
 	return 0, lostFault()
@@ -168,7 +187,7 @@ func shellFault(exit int, said string) error {
 	return f
 }
 
-// output runs a script and returns what it printed; fault.Internal if it printed more than max.
+// output runs a script and returns what it printed.
 func (c *Conn) output(ctx context.Context, text string, args []string, in io.Reader) (exit int, out, errs string, err error) {
 	var o, e bytes.Buffer
 	exit, err = c.Script(ctx, text, args, driver.Stdio{In: in, Out: &o, Err: &e})

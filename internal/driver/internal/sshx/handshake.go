@@ -12,30 +12,29 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // dial makes a connection: the checks credentials, dns or jump-host, tcp, banner, key-exchange,
-// host-key and authentication. Beside an error it returns those made so far.
-func dial(ctx context.Context, c Config) (*link, []driver.Check, error) {
+// host-key and authentication. Beside an error it returns those made so far, and the host key if it
+// was shown.
+func dial(ctx context.Context, c Config) (*link, *trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout+grace)
 	defer cancel()
-	var checks []driver.Check
 	var err error
+	var t *trace
 	for _, keyType := range c.Trust.types() {
 		var l *link
-		t := &trace{begin: time.Now()}
+		t = &trace{begin: time.Now()}
 		l, err = c.dialOnce(ctx, t, keyType)
-		checks = t.checks
 		if err == nil {
-			return l, checks, nil
+			return l, t, nil
 		}
 		if fault.ReasonOf(err) != "HostKeyRefused" && fault.ReasonOf(err) != "AlgorithmsDiffer" {
 			break
 		}
 	}
-	return nil, checks, err
+	return nil, t, err
 }
 
 func (c Config) dialOnce(ctx context.Context, t *trace, keyType string) (*link, error) {
@@ -104,7 +103,7 @@ func (c Config) clientConfig(p *progress, t *trace, keyType string) *ssh.ClientC
 			if p.key != nil {
 				return c.Trust.check(c.Place(), remote, k) // keys are exchanged anew now and then
 			}
-			p.key = k
+			p.key, t.shown = k, k
 			_ = t.step("key-exchange", nil)
 			p.refused = t.step("host-key", c.Trust.check(c.Place(), remote, k), keyText(k))
 			return p.refused

@@ -41,18 +41,12 @@ func isPlain(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(" ,./:;=@_+-", c) >= 0
 }
 
-// octal returns s with every byte escaped, for a printf in a script.
-func octal(s string) string {
+// say returns a command that prints s and holds none of it as it is: a shell that echoes its commands
+// does not print s.
+func say(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		fmt.Fprintf(&b, `\%03o`, s[i])
 	}
-	return b.String()
-}
-
-// marked returns a script that says mark on both outputs and then runs script. What the login shell
-// and its profiles said before stands before the mark. The mark itself is nowhere in the script.
-func marked(mark, script string) string {
-	m := octal(mark)
-	return "printf '" + m + "'; printf '" + m + "' >&2; " + script
+	return "printf '" + b.String() + "'"
 }

@@ -77,7 +77,6 @@ func TestExec(t *testing.T) {
 		{name: "echo", argv: []string{"printf", "%s|", "one", "", odd}, out: "one||" + odd + "|"},
 		{name: "exit", argv: []string{"sh", "-c", "exit 3"}, exit: 3},
 		{name: "signal", argv: []string{"sh", "-c", "kill -TERM $$"}, exit: 143},
-		{name: "missing", argv: []string{"/no/such/command"}, exit: 127},
 		{name: "stdin", argv: []string{"cat"}, in: strings.Repeat("x\x00y\n", 1000), out: strings.Repeat("x\x00y\n", 1000)},
 		{name: "stderr", argv: []string{"sh", "-c", "echo out; echo err >&2"}, out: "out\n", errs: "err\n"},
 	} {
@@ -92,6 +91,19 @@ func TestExec(t *testing.T) {
 				t.Errorf("exit %d, out %q, err %q; want %d, %q, %q", exit, out.String(), errs.String(), tc.exit, tc.out, tc.errs)
 			}
 		})
+	}
+}
+
+func TestExecOfNothing(t *testing.T) {
+	t.Parallel()
+	c := open(t, vm(t))
+	for _, argv := range [][]string{{"/no/such/command"}, {"no-such-command", "x"}} {
+		if _, err := c.Exec(within(t, 20*time.Second), argv, driver.Stdio{}); fault.ReasonOf(err) != "ProgramMissing" {
+			t.Errorf("%q: %v", argv, err)
+		}
+	}
+	if exit, err := c.Exec(within(t, 20*time.Second), []string{"sh", "-c", "exit 127"}, driver.Stdio{}); err != nil || exit != 127 {
+		t.Errorf("a program that ends with 127: %d, %v", exit, err)
 	}
 }
 
@@ -270,7 +282,7 @@ func TestTerminal(t *testing.T) {
 	size := make(chan [2]int, 1)
 	size <- [2]int{101, 37}
 	var out bytes.Buffer
-	exit, err := c.OpenShell(within(t, 20*time.Second), driver.Stdio{In: strings.NewReader("stty size; exit 7\n"), Out: &out, Resize: size})
+	exit, err := c.Terminal(within(t, 20*time.Second), driver.Stdio{In: strings.NewReader("stty size; exit 7\n"), Out: &out, Resize: size})
 	if err != nil || exit != 7 || !strings.Contains(out.String(), "37 101") {
 		t.Errorf("exit %d, %v: %q", exit, err, out.String())
 	}

@@ -3,6 +3,8 @@ package sshx
 import (
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -10,7 +12,8 @@ import (
 // trace notes the steps of connecting as checks.
 type trace struct {
 	checks []driver.Check
-	begin  time.Time // of the step under way
+	begin  time.Time     // of the step under way
+	shown  ssh.PublicKey // the host key; nil until it came
 }
 
 // step notes that a step ended; err is why it failed, a fault. It returns err.

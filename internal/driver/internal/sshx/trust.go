@@ -94,6 +94,9 @@ func (t Trust) algorithms(first string) []string {
 	if first == "" && t.pinned != nil && !t.demands() {
 		first = plain(t.pinned).Type()
 	}
+	if first == "" {
+		first = ssh.KeyAlgoED25519 // what ssh-keyscan and the console show first
+	}
 	slices.SortStableFunc(all, func(a, b string) int { return fits(a, first) - fits(b, first) })
 	return all
 }

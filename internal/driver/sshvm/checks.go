@@ -1,0 +1,253 @@
+package sshvm
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// What a machine must have.
+const (
+	minDisk   = 256 << 20 // bytes free below the work directory
+	minInodes = 1000
+	maxSkew   = time.Minute
+)
+
+// required makes the checks without which nothing can be done on the machine.
+func (l *look) required(f facts) error {
+	system := driver.Check{Name: "system", Required: true, Duration: f.took["system"], Evidence: say(f.one["os"], f.one["kernel"]+" "+f.one["release"]+" "+f.one["arch"])}
+	if err := l.step(system, checkSystem(f)); err != nil {
+		return err
+	}
+	home := driver.Check{Name: "home", Required: true, Duration: f.took["home"], Evidence: say(f.one["home"])}
+	if err := l.step(home, checkHome(f)); err != nil {
+		return err
+	}
+	evidence := say(f.one["work"], f.one["work.type"])
+	if sharedType(f.one["work.type"]) {
+		evidence = append(evidence, "shared with other machines")
+	}
+	return l.step(driver.Check{Name: "work-directory", Required: true, Duration: f.took["work"], Evidence: evidence}, checkWork(f))
+}
+
+// others makes the checks of what runs, or some of them, need.
+func (l *look) others(f facts) {
+	for _, c := range []struct {
+		check driver.Check
+		err   error
+		blunt bool // without it no run can be taken
+	}{
+		{driver.Check{Name: "disk", Duration: f.took["disk"], Evidence: say(sizeText(f.number("disk")<<10) + " free")}, checkDisk(f), true},
+		{driver.Check{Name: "clock", Evidence: say(f.one["time"])}, checkClock(f), false},
+		{driver.Check{Name: "lingering", Duration: f.took["lingering"], Evidence: say(lingeringText(f))}, checkLingering(f), false},
+		{driver.Check{Name: "python", Duration: f.took["python"], Evidence: f.many["python"]}, checkPython(f), false},
+		{driver.Check{Name: "uv", Evidence: f.many["tool"]}, checkTools(f), false},
+		{driver.Check{Name: "docker", Duration: f.took["devices"], Evidence: say(f.one["docker"])}, checkDocker(f), false},
+		{driver.Check{Name: "gpus", Duration: f.took["devices"], Evidence: gpuTexts(f)}, checkGPUs(f), false},
+	} {
+		err := l.step(c.check, c.err)
+		if e := fault.From(err); e != nil && c.blunt && l.reason == "" {
+			l.reason, l.message = e.Reason, e.Why
+		}
+	}
+}
+
+// say returns the words that are there.
+func say(words ...string) []string {
+	return slices.DeleteFunc(words, func(w string) bool { return strings.TrimSpace(w) == "" })
+}
+
+func checkSystem(f facts) error {
+	switch {
+	case f.one["kernel"] != "Linux":
+		return &fault.Error{
+			Code: fault.Unsupported, Reason: "SystemUnsupported", What: "the machine cannot be used",
+			Why: "it runs " + strconv.Quote(f.one["kernel"]) + ", not Linux", Fix: "attach a machine with Linux",
+		}
+	case !slices.Contains([]string{"x86_64", "amd64", "aarch64", "arm64"}, f.one["arch"]):
+		return &fault.Error{
+			Code: fault.Unsupported, Reason: "ArchitectureUnsupported", What: "the machine cannot be used",
+			Why: fmt.Sprintf("its processor is a %q; runs need x86_64 or aarch64", f.one["arch"]), Fix: "attach a 64-bit x86 or ARM machine, with a 64-bit system",
+		}
+	case !f.has("boot"):
+		return &fault.Error{
+			Code: fault.Unsupported, Reason: "BootUnknown", What: "the machine cannot be used",
+			Why: "/proc/sys/kernel/random/boot_id cannot be read there, so a restart could not be told", Fix: "mount /proc for this user",
+		}
+	}
+	return nil
+}
+
+func checkHome(f facts) error {
+	if f.has("home.is") {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "HomeMissing", What: "the machine cannot be used",
+		Why: fmt.Sprintf("the home folder %q of user %s is not there", f.one["home"], f.one["user"]),
+		Fix: "make it on that machine: sudo mkhomedir_helper " + f.one["user"],
+	}
+}
+
+// checkWork says why runs cannot work in the work directory.
+func checkWork(f facts) error {
+	said := f.one["work.error"]
+	e := &fault.Error{
+		Code: fault.Precondition, Reason: "WorkDirectoryUnusable", What: fmt.Sprintf("the work directory %q cannot be used", f.one["work"]),
+		Why: "it cannot be written", Fix: "detach the target, and attach it with another --work-directory", Evidence: say(said),
+	}
+	switch {
+	case f.has("work.noexec"):
+		e.Reason, e.Why = "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec"
+		e.Evidence = say(f.one["work.noexec"])
+	case said == "":
+		return nil
+	case strings.Contains(said, "Read-only"):
+		e.Reason, e.Why = "WorkDirectoryReadOnly", "its file system is mounted read-only"
+	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
+		e.Code, e.Reason, e.Why = fault.Exhausted, "DiskFull", "no space is left there"
+		e.Fix = "free space on that machine: df -h " + f.one["work.base"]
+	case strings.Contains(said, "ermission denied"), strings.Contains(said, "not permitted"):
+		e.Reason, e.Why = "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.one["user"], f.one["work.base"])
+		e.Fix = fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.one["user"], f.one["work"])
+	case strings.Contains(said, "not a folder"):
+		e.Reason, e.Why = "WorkDirectoryNotFolder", said
+	}
+	return e
+}
+
+// sharedType reports whether a file system of a type is one that several machines may have.
+func sharedType(t string) bool {
+	for _, s := range []string{"nfs", "smb", "cifs", "fuse.sshfs", "lustre", "ceph", "gpfs", "beegfs", "afs", "9p", "v9fs"} {
+		if strings.HasPrefix(t, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkDisk(f facts) error {
+	free, inodes := f.number("disk")<<10, f.one["inodes"]
+	why := ""
+	if f.has("disk") && free < minDisk {
+		why = fmt.Sprintf("the disk of %q has only %s free", f.one["work.base"], sizeText(free))
+	}
+	// Some file systems have no table of inodes, and say 0 of 0.
+	if total, left, ok := strings.Cut(inodes, " "); ok && total != "0" && total != "-" {
+		if n, err := strconv.ParseInt(left, 10, 64); err == nil && n < minInodes {
+			why = fmt.Sprintf("the disk of %q can take only %d more files (inodes)", f.one["work.base"], n)
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Exhausted, Reason: "DiskFull", What: "the target takes no runs", Why: why,
+		Fix: "free space there, or attach it with another --work-directory",
+	}
+}
+
+func checkClock(f facts) error {
+	if f.clock.Abs() < maxSkew {
+		return nil
+	}
+	way := "ahead of"
+	if f.clock < 0 {
+		way = "behind"
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "ClockSkewed", What: "the target's clock is wrong",
+		Why: fmt.Sprintf("it is %s %s the server's", f.clock.Abs().Round(time.Second), way), Fix: "set both by NTP; on that machine: sudo timedatectl set-ntp true",
+	}
+}
+
+func lingeringText(f facts) string {
+	switch {
+	case !f.has("systemd"):
+		return "no systemd"
+	case f.has("lingering.on"):
+		return "the user lingers"
+	}
+	return "KillUserProcesses: " + strings.TrimSpace(f.one["lingering.kill"])
+}
+
+func checkLingering(f facts) error {
+	kill := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(f.one["lingering.kill"]), "b "))
+	if f.has("lingering.on") || !slices.Contains([]string{"yes", "true", "on", "1"}, kill) {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "LeftoversKilled", What: "runs would die when we disconnect",
+		Why: "logind kills what a user leaves running at logout (KillUserProcesses=yes)",
+		Fix: "allow it for this user; on that machine: sudo loginctl enable-linger " + f.one["user"],
+	}
+}
+
+func checkPython(f facts) error {
+	if len(f.many["python"]) > 0 {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "PythonMissing", What: "the target has no Python",
+		Why: "the user finds no python3 there", Fix: "install it on that machine: sudo apt-get install python3; or uv, which brings its own",
+	}
+}
+
+func checkTools(f facts) error {
+	if len(f.many["tool"]) > 0 || checkPython(f) == nil {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "UvMissing", What: "the target can build no environments",
+		Why: "it has neither uv nor conda, nor a Python to install uv with", Fix: "install uv or python3 there",
+	}
+}
+
+func checkDocker(f facts) error {
+	said := strings.TrimSpace(f.one["docker.error"])
+	if said == "" {
+		return nil
+	}
+	e := &fault.Error{
+		Code: fault.Precondition, Reason: "DockerUnusable", What: "runs with Docker cannot be taken",
+		Why: "docker is installed, but does not answer", Fix: "start it on that machine: sudo systemctl start docker", Evidence: []string{said},
+	}
+	if f.has("docker.sudo") || strings.Contains(said, "ermission denied") {
+		e.Reason, e.Why = "DockerDenied", "docker works there only for root"
+		e.Fix = "let this user use it; on that machine: sudo usermod -aG docker " + f.one["user"]
+	}
+	return e
+}
+
+func checkGPUs(f facts) error {
+	said := strings.TrimSpace(f.one["gpu.error"])
+	if said == "" {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "GPUsUnreadable", What: "the target's GPUs cannot be used",
+		Why: "nvidia-smi fails there", Fix: "repair the NVIDIA driver, for example by a restart", Evidence: []string{said},
+	}
+}
+
+func gpuTexts(f facts) []string {
+	if len(f.many["gpu"]) == 0 {
+		return []string{"none"}
+	}
+	return f.many["gpu"]
+}
+
+func sizeText(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return strconv.FormatFloat(float64(n)/(1<<30), 'f', 1, 64) + " GiB"
+	case n >= 1<<20:
+		return strconv.FormatInt(n>>20, 10) + " MiB"
+	}
+	return strconv.FormatInt(n, 10) + " bytes"
+}
