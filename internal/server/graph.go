@@ -19,6 +19,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/api/httpx"
+	"github.com/zaffre-ml/zaffre/internal/api/login"
 	"github.com/zaffre-ml/zaffre/internal/api/native"
 	"github.com/zaffre-ml/zaffre/internal/blob"
 	"github.com/zaffre-ml/zaffre/internal/compute"
@@ -64,6 +65,7 @@ type server struct {
 	loop      *reconcile.Loop
 
 	identity     *identity.Service
+	login        *login.Service
 	workspaces   *workspace.Service
 	computes     *compute.Service
 	environments *environment.Service
@@ -137,6 +139,9 @@ func (s *server) first(ctx context.Context) (err error) {
 	if s.id, err = s.installation(ctx); err != nil {
 		return err
 	}
+	if s.login, err = s.openLogin(ctx); err != nil {
+		return err
+	}
 	if _, err := s.workspaces.EnsureDefault(ctx); err != nil {
 		return err
 	}
@@ -161,7 +166,7 @@ func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	api := native.New(native.Deps{
 		Identity: s.identity, Workspaces: s.workspaces, Computes: s.computes, Environments: s.environments, Runs: s.runs,
-		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping,
+		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping, Azure: s.azure(),
 		Server: client.Server{Version: Version(), ID: s.id, Started: s.started.UTC(), Ephemeral: s.cfg.Ephemeral, Database: s.db.Engine()},
 	})
 	mux.Handle(native.Prefix+"/", api)
@@ -170,8 +175,8 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.guardMetrics(s.metrics.handler()))
-	return httpx.Chain(httpx.Route(mux, http.HandlerFunc(native.NotFound)),
-		httpx.Requests(s.log, native.WriteFault, s.metrics.request), httpx.Deadline(answerWithin))
+	return httpx.Chain(s.faces(httpx.Route(mux, http.HandlerFunc(native.NotFound))),
+		httpx.Requests(s.log, writeFault, s.metrics.request), httpx.Deadline(answerWithin))
 }
 
 func (s *server) tlsConfig() *tls.Config {

@@ -47,6 +47,7 @@ type Deps struct {
 	BodyLimit    int64         // bytes of a JSON body
 	SnapshotMax  int64         // bytes of a snapshot
 	Stopping     <-chan struct{}
+	Azure        Azure
 }
 
 // Snapshots is the store of code that the API fills.
@@ -87,6 +88,7 @@ func build(d Deps) (*api, *http.ServeMux) {
 	mux := http.NewServeMux()
 	a := &api{Deps: d, huma: humago.New(mux, humaConfig())}
 	a.routesServer()
+	a.routesAzure()
 	a.routesComputes()
 	a.routesEnvironments()
 	a.routesSnapshots()
