@@ -33,8 +33,10 @@ func TestParseResource(t *testing.T) {
 		"of a subscription": {"/subscriptions/s/providers/P/t/n", "/subscriptions/s/providers/P/t/n", id.Resource{Subscription: "s", Provider: "P", Types: []string{"t"}, Names: []string{"n"}}},
 		"a group":           {"/subscriptions/s/resourceGroups/g", "/subscriptions/s/resourceGroups/g", id.Resource{Subscription: "s", Group: "g"}},
 		"a subscription":    {"/subscriptions/s", "/subscriptions/s", id.Resource{Subscription: "s"}},
-		"a name like a fixed word": {"/subscriptions/providers/resourceGroups/subscriptions/providers/p/t/resourceGroups", "/subscriptions/providers/resourceGroups/subscriptions/providers/p/t/resourceGroups",
-			id.Resource{Subscription: "providers", Group: "subscriptions", Provider: "p", Types: []string{"t"}, Names: []string{"resourceGroups"}}},
+		"a name like a fixed word": {
+			"/subscriptions/providers/resourceGroups/subscriptions/providers/p/t/resourceGroups", "/subscriptions/providers/resourceGroups/subscriptions/providers/p/t/resourceGroups",
+			id.Resource{Subscription: "providers", Group: "subscriptions", Provider: "p", Types: []string{"t"}, Names: []string{"resourceGroups"}},
+		},
 		"dots, parentheses, UTF-8": {"/subscriptions/s/resourceGroups/g.(1)_é", "/subscriptions/s/resourceGroups/g.(1)_é", id.Resource{Subscription: "s", Group: "g.(1)_é"}},
 	} {
 		got, err := id.ParseResource(c.in)

@@ -185,6 +185,10 @@ func makeDir(dir string) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return dirFault(dir, err)
 	}
+	// Keys and tokens lie here: somebody who submits the folder above must not send them along.
+	if err := os.WriteFile(filepath.Join(dir, ".amlignore"), []byte("*\n"), 0o600); err != nil {
+		return dirFault(dir, err)
+	}
 	return nil
 }
 

@@ -17,10 +17,14 @@ func Kind() driver.Kind {
 		Name: "local", Attached: true, Implicit: true,
 		Summary: "The machine on which the server itself runs.",
 		Options: []driver.Option{
-			{Path: "workDirectory", Type: driver.String, Immutable: true,
-				Help: "folder for code, environments and logs; by default one that the user who runs the code can reach"},
-			{Path: "user", Type: driver.String, Default: "auto", Immutable: true,
-				Help: `who runs the code: a user name, a user ID, "same" as the server, or "auto": another user than the server where it may choose`},
+			{
+				Path: "workDirectory", Type: driver.String, Immutable: true,
+				Help: "folder for code, environments and logs; by default one that the user who runs the code can reach",
+			},
+			{
+				Path: "user", Type: driver.String, Default: "auto", Immutable: true,
+				Help: `who runs the code: a user name, a user ID, "same" as the server, or "auto": another user than the server where it may choose`,
+			},
 			{Path: "slots", Type: driver.Int, Default: int64(0), Help: "how many runs at once; 0: as many as there are CPUs"},
 			{Path: "gpus", Type: driver.Int, Default: int64(-1), Help: "how many GPUs to give out; -1: all that the machine has"},
 			{Path: "interpreters", Type: driver.String, Many: true, Help: "folders or paths in which to look for more Python interpreters"},

@@ -21,11 +21,21 @@ const dumpFormat = "zaffre-dump"
 
 // tables are those of a dump, and the columns that order their rows.
 var tables = []struct{ name, order string }{
-	{"setting", "name"}, {"workspace", "workspace, name"}, {"token", "workspace, name"},
-	{"principal", "workspace, name"}, {"linked_service", "workspace, name"},
-	{"target", "workspace, name"}, {"environment", "workspace, name"}, {"build", "workspace, name"},
-	{"experiment", "workspace, name"}, {"run", "workspace, name"}, {"artifact", "workspace, name"},
-	{"work", "kind, id"}, {"claim", "space, name"}, {"once", "job, sequence"}, {"event", "sequence"},
+	{"setting", "name"},
+	{"workspace", "workspace, name"},
+	{"token", "workspace, name"},
+	{"principal", "workspace, name"},
+	{"linked_service", "workspace, name"},
+	{"target", "workspace, name"},
+	{"environment", "workspace, name"},
+	{"build", "workspace, name"},
+	{"experiment", "workspace, name"},
+	{"run", "workspace, name"},
+	{"artifact", "workspace, name"},
+	{"work", "kind, id"},
+	{"claim", "space, name"},
+	{"once", "job, sequence"},
+	{"event", "sequence"},
 }
 
 type dumpLine struct {

@@ -145,7 +145,9 @@ func full(t *testing.T) *sqlstore.DB {
 	r := aRun(1)
 	r.Tags = map[string]string{"ü\x00<>&": "\"\\\n"}
 	effects := []store.Effect{
-		store.Once{Job: "j", Sequence: 7}, store.Take{Space: "s", Name: "n", Holder: "h"}, store.Wake{Kind: "k", ID: "1"},
+		store.Once{Job: "j", Sequence: 7},
+		store.Take{Space: "s", Name: "n", Holder: "h"},
+		store.Wake{Kind: "k", ID: "1"},
 		store.Emit{Workspace: "ws", Subject: "run/1", Type: "t", Data: map[string]string{"a": "b"}},
 	}
 	for _, err := range []error{
