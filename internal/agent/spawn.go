@@ -26,7 +26,7 @@ func (s *server) spawn(verb, dir string, lock *os.File) error {
 	}
 	defer null.Close()
 	pid, err := syscall.ForkExec(self, []string{"zaffre-agent", Verb, verb, dir}, &syscall.ProcAttr{
-		Dir: s.root, Env: os.Environ(), Files: []uintptr{null.Fd(), null.Fd(), s.log.Fd(), lock.Fd()},
+		Dir: s.root, Env: spawnEnv(verb), Files: []uintptr{null.Fd(), null.Fd(), s.log.Fd(), lock.Fd()},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -37,6 +37,15 @@ func (s *server) spawn(verb, dir string, lock *os.File) error {
 	s.mu.Unlock()
 	go s.follow(pid, verb, dir)
 	return nil
+}
+
+// spawnEnv returns a supervisor's environment. It mostly waits: one thread that runs Go code will do,
+// and starts sooner.
+func spawnEnv(verb string) []string {
+	if verb == "build" {
+		return os.Environ()
+	}
+	return append([]string{"GOMAXPROCS=1"}, os.Environ()...)
 }
 
 // follow waits for a supervisor. One that died before its time is replaced.
