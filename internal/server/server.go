@@ -172,11 +172,17 @@ func (p place) close() error {
 	if p.temp == "" {
 		return nil
 	}
-	if err := os.Remove(p.profile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, os.RemoveAll(p.temp))
+	errs := []error{os.RemoveAll(p.temp)}
+	for _, file := range []string{p.profile, filepath.Join(filepath.Dir(p.profile), ignoreFile)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return os.RemoveAll(p.temp)
+	return errors.Join(errs...)
 }
+
+// ignoreFile keeps a folder out of snapshots.
+const ignoreFile = ".amlignore"
 
 func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -186,7 +192,7 @@ func makeDir(dir string) error {
 		return dirFault(dir, err)
 	}
 	// Keys and tokens lie here: somebody who submits the folder above must not send them along.
-	if err := os.WriteFile(filepath.Join(dir, ".amlignore"), []byte("*\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, ignoreFile), []byte("*\n"), 0o600); err != nil {
 		return dirFault(dir, err)
 	}
 	return nil
