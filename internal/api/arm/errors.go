@@ -66,6 +66,14 @@ func toError(f *fault.Error) errorBody {
 	return out
 }
 
+// toOutcome is toError of what happened to a target: its code is the reason, and that the target refused
+// us does not mean that we refused the caller.
+func toOutcome(f *fault.Error) errorBody {
+	e := toError(f)
+	e.Code, e.StatusCode = f.Reason, http.StatusBadRequest
+	return e
+}
+
 func message(f *fault.Error) string {
 	var b strings.Builder
 	b.WriteString(f.What)

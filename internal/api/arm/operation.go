@@ -110,7 +110,7 @@ func (s status) failed(f *fault.Error) status {
 	if f == nil {
 		f = fault.From(detached(""))
 	}
-	e := toError(f)
+	e := toOutcome(f)
 	s.Status, s.Error = "Failed", &e
 	return s
 }

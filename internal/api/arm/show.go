@@ -171,5 +171,5 @@ func provisioningErrors(t compute.Target) any {
 	if t.Status.Error == nil {
 		return nil
 	}
-	return []any{map[string]any{"error": toError(t.Status.Error)}}
+	return []any{map[string]any{"error": toOutcome(t.Status.Error)}}
 }

@@ -1,0 +1,121 @@
+package clients_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestV1AttachesAMachine(t *testing.T) {
+	t.Parallel()
+	for _, python := range []string{"3.10", "3.11"} {
+		t.Run(python, func(t *testing.T) {
+			t.Parallel()
+			interpreter := v1(t, python)
+			b := start(t)
+			out := b.must(t, script{python: interpreter, file: "v1_vm.py"})
+			holds(t, out, "workspace default local", "same True", "missing: True", "class RemoteCompute",
+				"state Succeeded None 10.0.0.4 2222", "got my-vm VirtualMachine", "list ['my-vm'] ['RemoteCompute']",
+				"the password is wrong", "[PasswordRefused]", "bad Failed", "list ['bad-vm', 'my-vm']", "healed Succeeded", "left []", "listed ['default']")
+			for _, secret := range []string{"s3cret-canary", b.profile.Token} {
+				if strings.Contains(out, secret) || strings.Contains(b.log.String(), secret) {
+					t.Errorf("a secret was printed or logged")
+				}
+			}
+			t.Log(out)
+		})
+	}
+}
+
+// TestV1KnowsEveryType attaches all types of the document. Those without a kind here fail with their
+// cause, and the list holds for all of them.
+func TestV1KnowsEveryType(t *testing.T) {
+	t.Parallel()
+	interpreter := v1(t, "3.10")
+	b := start(t)
+	out := b.must(t, script{python: interpreter, file: "v1_types.py"})
+	t.Log(out)
+	holds(t, out, "linked synapse1 True ['synapse1']", "left ['good-vm'] []")
+	for _, name := range []string{
+		"aks AksCompute", "aks-made AksCompute", "adla AdlaCompute", "batch BatchCompute", "databricks DatabricksCompute", "datafactory DataFactoryCompute",
+		"hdi HDInsightCompute", "kubernetes KubernetesCompute", "synapse SynapseCompute", "kusto KustoCompute",
+	} {
+		holds(t, out, "REFUSED "+name+" True")
+		short, class, _ := strings.Cut(name, " ")
+		holds(t, out, fmt.Sprintf("('%s', '%s')", short, class))
+	}
+	for _, secret := range []string{"dapi-canary", "hdi-canary", "kusto-canary", "conn-canary"} {
+		if strings.Contains(out, secret) || strings.Contains(b.log.String(), secret) || b.stored(t, secret) {
+			t.Errorf("the secret %q was shown, logged or stored", secret)
+		}
+	}
+}
+
+// stored reports whether some file of the data folder holds the text.
+func (b *box) stored(t testing.TB, text string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(b.dir, "data"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		found = found || strings.Contains(string(raw), text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// snippets are those of the document, as they stand there: only placeholders are filled.
+func snippets(t testing.TB) string {
+	t.Helper()
+	for _, dir := range []string{filepath.Join("..", "..", "..", "shared", "seed", "snippets")} {
+		if _, err := os.Stat(dir); err == nil {
+			return dir
+		}
+	}
+	absent(t, "the folder of snippets is not here")
+	return ""
+}
+
+const prelude = "from azureml.core import Workspace\nws = Workspace.from_config()\n"
+
+const postlude = "\nprint('STATE', compute.provisioning_state)\ncompute_target = compute\n"
+
+func TestV1Snippets(t *testing.T) {
+	t.Parallel()
+	dir, interpreter := snippets(t), v1(t, "3.10")
+	b := start(t)
+	read := func(name string) string {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.NewReplacer(
+			"<resource_id>", "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/gpu", "<username>", "ada", "<password>", "p",
+			"<ssh-username>", "ada", "<ssh-pwd>", "p",
+		).Replace(string(raw))
+	}
+	attached, refused := 0, 0
+	out := b.must(t, script{python: interpreter, text: prelude + read("remote_vm_attach.py") + postlude + read("remote_vm_run.py") +
+		"\nprint('CONFIG', src.run_config.target)\n" + read("detach.py") + "\nprint('LEFT', list(ws.compute_targets))\n"})
+	holds(t, out, "STATE Succeeded", "CONFIG attach-dsvm", "LEFT []")
+	attached++
+	env := []string{
+		"AML_ADLA_COMPUTE_NAME=myadla", "AML_ADLA_RESOURCE_GROUP=rg", "AML_ADLA_ACCOUNT_NAME=acc",
+		"AML_DATABRICKS_COMPUTE_NAME=mydatabricks", "AML_DATABRICKS_RESOURCE_GROUP=rg", "AML_DATABRICKS_WORKSPACE=dbw", "AML_DATABRICKS_ACCESS_TOKEN=dapi",
+	}
+	for _, name := range []string{"adla_attach.py", "batch_attach.py", "databricks_attach.py", "hdinsight_attach.py"} {
+		out, err := b.run(t, script{python: interpreter, text: prelude + read(name), env: env})
+		if err == nil {
+			t.Errorf("%s ended well:\n%s", name, out)
+		}
+		holds(t, out, "ComputeTargetException", "not supported by this server yet", "[ComputeTypeUnsupported]")
+		refused++
+	}
+	t.Logf("%d attached, %d refused", attached, refused)
+}
