@@ -117,7 +117,7 @@ func gateChild(a *gateArgs) {
 	var errno syscall.Errno
 	var fd uintptr
 	buf := uintptr(unsafe.Pointer(&b[0]))
-	_, _, errno = syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
+	_, _, _ = syscall.RawSyscall(syscall.SYS_SETSID, 0, 0, 0)
 	// Without these the supervisor's death would neither be seen here nor free its lock.
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, a.far, 0, 0)
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, lockFD, 0, 0)

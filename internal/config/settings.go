@@ -128,7 +128,7 @@ func checkDatabase(v string) error {
 	}
 	u, err := url.Parse(v)
 	if err != nil || !slices.Contains([]string{"postgres", "postgresql", "sqlite"}, u.Scheme) {
-		return errors.New("it is no URL that starts with postgres:// or sqlite:") // without the value: it may hold a password
+		return errors.New("it is no URL of the scheme postgres or sqlite") // without the value: it may hold a password
 	}
 	return nil
 }

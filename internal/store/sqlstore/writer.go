@@ -196,7 +196,7 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 		return err
 	}
 	t := &tx{ctx: ctx, q: w.stmts}
-	j.err, j.panicked = protect(j.do, t)
+	j.panicked, j.err = protect(j.do, t)
 	j.news = t.news
 	if j.err == nil && j.panicked == nil {
 		return w.do(ctx, "RELEASE one")
@@ -211,9 +211,9 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 }
 
 // protect keeps a panic of a caller's function for that caller.
-func protect(do func(*tx) error, t *tx) (err error, panicked any) {
+func protect(do func(*tx) error, t *tx) (panicked any, err error) {
 	defer func() { panicked = recover() }()
-	return do(t), nil
+	return nil, do(t)
 }
 
 func (w *writer) do(ctx context.Context, text string) error {

@@ -100,8 +100,7 @@ func TestGreeting(t *testing.T) {
 func TestDiesOnce(t *testing.T) {
 	t.Parallel()
 	starts := 0
-	var starter agentx.Starter
-	starter = func(ctx context.Context) (io.ReadWriteCloser, error) {
+	var starter agentx.Starter = func(ctx context.Context) (io.ReadWriteCloser, error) {
 		starts++
 		var rw io.ReadWriteCloser
 		var err error
