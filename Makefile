@@ -3,9 +3,11 @@
 # make check        what a change must pass: format, vet, staticcheck, layers, -race, generated files
 # make build        bin/zaffre, static, with the agents for amd64 and arm64 in it
 # make bench        figures, beside the bare tools or a peer
-# make chaos        kills the server 1,000 times under load
+# make chaos        kills the server 1,000 times under load, and dies at 10,000 SQL statements
 GO      ?= go
 KILLS   ?= 1000
+POINTS  ?= 10000
+RACE    ?=
 TOOL     = $(GO) tool -modfile=tools/go.mod
 FLAGS    = -trimpath -ldflags "-s -w"
 AGENTS   = internal/agent/carry/bin
@@ -60,4 +62,5 @@ bench:
 	$(GO) run ./test/bench
 
 chaos:
+	ZAFFRE_KILL_POINTS=$(POINTS) $(GO) test ./internal/run -run KillPoints -count 1 -timeout 30m
 	$(GO) run ./test/chaos -kills $(KILLS)
