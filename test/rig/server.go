@@ -51,9 +51,15 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	if err := s.Await(ctx); err != nil {
 		s.Kill()
-		return nil, fmt.Errorf("%w; its log is %s", err, o.Data+".log")
+		return nil, fmt.Errorf("%w; its log ends with:\n%s", err, tail(o.Data+".log"))
 	}
 	return s, nil
+}
+
+// tail returns the end of a file.
+func tail(path string) string {
+	b, _ := os.ReadFile(path)
+	return string(b[max(0, len(b)-2000):])
 }
 
 // Launch starts a server and waits for nothing.
