@@ -341,4 +341,3 @@ func v1(t testing.TB, python string) string {
 func v2(t testing.TB) string {
 	return venv(t, "v2-3.11", "3.11", "azure-ai-ml==1.35.2", "azure-identity==1.27.0")
 }
-

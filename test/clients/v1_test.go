@@ -41,6 +41,7 @@ func TestV1KnowsEveryType(t *testing.T) {
 	for _, name := range []string{
 		"aks AksCompute", "aks-made AksCompute", "adla AdlaCompute", "batch BatchCompute", "databricks DatabricksCompute", "datafactory DataFactoryCompute",
 		"hdi HDInsightCompute", "kubernetes KubernetesCompute", "synapse SynapseCompute", "kusto KustoCompute",
+		"aml AmlCompute", "instance ComputeInstance",
 	} {
 		holds(t, out, "REFUSED "+name+" True")
 		short, class, _ := strings.Cut(name, " ")
@@ -90,13 +91,18 @@ func TestV1Snippets(t *testing.T) {
 	t.Parallel()
 	dir, interpreter := snippets(t), v1(t, "3.10")
 	b := start(t)
+	machine := "/subscriptions/S/resourceGroups/G/providers/"
 	read := func(name string) string {
 		raw, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
+		id := machine + "Microsoft.Compute/virtualMachines/gpu"
+		if strings.HasPrefix(name, "hdinsight") {
+			id = machine + "Microsoft.HDInsight/clusters/spark"
+		}
 		return strings.NewReplacer(
-			"<resource_id>", "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/gpu", "<username>", "ada", "<password>", "p",
+			"<resource_id>", id, "<username>", "ada", "<password>", "p",
 			"<ssh-username>", "ada", "<ssh-pwd>", "p",
 		).Replace(string(raw))
 	}

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -24,17 +25,13 @@ func (a *api) putLinked(w http.ResponseWriter, r *http.Request) error {
 	}
 	l := workspace.LinkedService{
 		Workspace: r.PathValue("ws"), Name: r.PathValue("name"), ID: uuid.NewString(), Document: document,
-		ResourceID: text(props, "linkedServiceResourceId"), Type: text(props, "linkType"),
+		ResourceID: text(props, "linkedServiceResourceId"), Type: cmp.Or(text(props, "linkType"), "Synapse"), // azureml-core sends none, and knows no other
 	}
-	l, created, err := a.Workspaces.Link(r.Context(), l)
+	l, _, err = a.Workspaces.Link(r.Context(), l)
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	writeJSON(w, status, a.showLinked(l))
+	writeJSON(w, http.StatusOK, a.showLinked(l)) // azureml-core 1.61 takes no 201
 	return nil
 }
 

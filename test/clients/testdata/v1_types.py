@@ -26,7 +26,8 @@ configs = {
         resource_id="/subscriptions/%s/resourceGroups/rg/providers/Microsoft.Kubernetes/connectedClusters/c" % sub)),
     "synapse": lambda: ComputeTarget.attach(ws, "synapse", SynapseCompute.attach_configuration(linked, type="SynapseSpark", pool_name="p")),
     "kusto": lambda: ComputeTarget.attach(ws, "kusto", KustoCompute.attach_configuration(
-        "rg", "kustow", "conn-canary", "app-id", "kusto-canary", "tenant")),
+        "rg", "kustow", resource_id="/subscriptions/%s/resourceGroups/rg/providers/Microsoft.Kusto/clusters/c" % sub, tenant_id="t",
+        kusto_connection_string="conn-canary", application_id="app-id", application_key="kusto-canary")),
     "aml": lambda: ComputeTarget.create(ws, "aml", AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", max_nodes=2)),
     "instance": lambda: ComputeTarget.create(ws, "instance", ComputeInstance.provisioning_configuration(vm_size="STANDARD_D2_V2")),
 }
@@ -34,6 +35,8 @@ for name, make in configs.items():
     try:
         target = make()
         target.wait_for_completion(show_output=False)
+        if target.provisioning_state == "Failed":  # a compute instance raises nothing
+            raise ComputeTargetException(str(target.provisioning_errors))
         print("TAKEN", name, target.provisioning_state)
     except ComputeTargetException as e:
         print("REFUSED", name, type(target).__name__, "not supported by this server yet" in e.message, e.message[-300:].replace("\n", " "))
