@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -109,10 +110,28 @@ func strangerFault(place, line string) error {
 	if what == "" {
 		return nil
 	}
+	return notSSH(place, what, quoted(line))
+}
+
+func notSSH(place, what, evidence string) error {
 	return &fault.Error{
 		Code: fault.Invalid, Reason: "NotSSH", What: "cannot connect to " + place, Why: "what listens there is " + what + ", not an SSH server",
-		Fix: "give the port of sshd, mostly 22; run: zaffre compute update NAME --ssh-port 22", Evidence: []string{quoted(line)},
+		Fix: "give the port of sshd, mostly 22; run: zaffre compute update NAME --ssh-port 22", Evidence: []string{evidence},
 	}
+}
+
+// speaksTLS finds out what a server is that hung up without a word. Whose certificate it has does not
+// matter: nothing is told to it.
+func (c Config) speaksTLS(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, grace/4)
+	defer cancel()
+	conn, err := c.reach(ctx, &trace{})
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: c.Address}).HandshakeContext(ctx) == nil
 }
 
 func floodFault(place string, before []string, line string) error {

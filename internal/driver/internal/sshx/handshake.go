@@ -77,6 +77,9 @@ type progress struct {
 // shake speaks SSH on a connection.
 func (c Config) shake(ctx context.Context, conn net.Conn, t *trace, keyType string) (*link, error) {
 	g, version, err := greet(ctx, conn, c.Place())
+	if fault.ReasonOf(err) == "ClosedBeforeBanner" && len(fault.From(err).Evidence) == 0 && c.speaksTLS(ctx) {
+		err = notSSH(c.Place(), "a TLS server (HTTPS?)", "it answers a TLS handshake")
+	}
 	if err != nil {
 		return nil, t.step("banner", err)
 	}

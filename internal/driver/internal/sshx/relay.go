@@ -46,11 +46,11 @@ while s in want:
 ' "$1" "$2" "$3" ;;
   perl) exec perl -e '
 use Socket; my ($n, @a) = @ARGV; my $s; $| = 1;
-sub no { syswrite STDOUT, "-$_[0]"; exit 1 }
-if ($n eq "unix") { socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un($a[0])) or no("$!") }
-else { my ($e, @i) = Socket::getaddrinfo($a[0], $a[1], {socktype => SOCK_STREAM}); no("$e") if $e; my $ok;
+sub fail { syswrite STDOUT, "-$_[0]"; exit 1 }
+if ($n eq "unix") { socket($s, PF_UNIX, SOCK_STREAM, 0) && connect($s, pack_sockaddr_un($a[0])) or fail("$!") }
+else { my ($e, @i) = Socket::getaddrinfo($a[0], $a[1], {socktype => SOCK_STREAM}); fail("$e") if $e; my $ok;
   for (@i) { socket($s, $_->{family}, SOCK_STREAM, 0) or next; if (connect($s, $_->{addr})) { $ok = 1; last } }
-  no("$!") unless $ok }
+  fail("$!") unless $ok }
 syswrite STDOUT, "+"; my $open = 1;
 sub put { my ($f, $d) = @_; while (length $d) { my $k = syswrite($f, $d); exit 1 unless $k; substr($d, 0, $k) = "" } }
 while (1) { my $r = ""; vec($r, fileno($s), 1) = 1; vec($r, 0, 1) = 1 if $open; select($r, undef, undef, undef);
