@@ -4,6 +4,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -92,12 +93,16 @@ func From(err error) *Error {
 	}
 }
 
-// Doing returns err as a fault whose What says what was being done; the rest stays.
+// Doing returns err as a fault whose What says what was being done. What went wrong then stands at
+// the head of Why; the rest stays.
 func Doing(what string, err error) error {
 	if err == nil {
 		return nil
 	}
 	e := *From(err)
+	if e.What != what && !strings.HasPrefix(e.Why, e.What) {
+		e.Why = strings.TrimSuffix(e.What+": "+e.Why, ": ")
+	}
 	e.What = what
 	return &e
 }

@@ -95,17 +95,20 @@ func TestFromMakesAFaultOfAnyError(t *testing.T) {
 	}
 }
 
-func TestDoingKeepsAllButWhat(t *testing.T) {
+func TestDoingKeepsWhatWentWrong(t *testing.T) {
 	t.Parallel()
 	if fault.Doing("x", nil) != nil {
 		t.Error("nil is a fault")
 	}
 	own := changedKey()
 	want := changedKey()
-	want.What = `cannot start run "7"`
+	want.What, want.Why = `cannot start run "7"`, own.What+": "+own.Why
 	got := fault.Doing(want.What, fmt.Errorf("connect: %w", own))
 	if diff := cmp.Diff(*want, *fault.From(got), cmpopts.EquateErrors()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if again := fault.Doing("x", fault.Doing(own.What, own)); fault.From(again).Why != want.Why {
+		t.Errorf("what went wrong is said twice, or not: %v", again)
 	}
 	if diff := cmp.Diff(*changedKey(), *own, cmpopts.EquateErrors()); diff != "" {
 		t.Errorf("the original was changed (-want +got):\n%s", diff)

@@ -204,21 +204,24 @@ func neverFits(r Run, rooms []room) *fault.Error {
 	}
 	return &fault.Error{
 		Code: fault.Invalid, Reason: "NoMachineFits", What: "the run failed",
-		Why: fmt.Sprintf("it asks for %s, and the largest machine of %s has %s", n, r.Spec.Target, most),
+		Why: fmt.Sprintf("it asks for %s, and the largest machine of %s has %s", n, r.Spec.Target, most.of(n)),
 		Fix: "ask for less, or submit it to another target; run: zaffre compute list",
 	}
 }
 
-// String lists the amounts that are not zero.
-func (n need) String() string {
+// String lists the amounts that are asked for.
+func (n need) String() string { return n.of(n) }
+
+// of lists the amounts of what asked asks for.
+func (n need) of(asked need) string {
 	var parts []string
-	if n.gpus > 0 {
+	if asked.gpus > 0 {
 		parts = append(parts, fmt.Sprintf("%d GPUs", n.gpus))
 	}
-	if n.cpu > 0 {
+	if asked.cpu > 0 {
 		parts = append(parts, fmt.Sprintf("%g cores", n.cpu))
 	}
-	if n.memory > 0 {
+	if asked.memory > 0 {
 		parts = append(parts, fmt.Sprintf("%d MB of memory", n.memory/1e6))
 	}
 	if len(parts) == 0 {

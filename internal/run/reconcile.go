@@ -97,9 +97,7 @@ func (s *Service) fail(ctx context.Context, r Run, cause error) error {
 		if r.Status.State.Final() {
 			return nil, nil
 		}
-		f := *fault.From(cause)
-		f.What = "the run failed"
-		r.Status.Error = &f
+		r.Status.Error = fault.From(fault.Doing("the run failed", cause))
 		next := Failed
 		effects := append(r.free(), wakePlacement(*r))
 		moved, err := r.move(next)

@@ -59,7 +59,7 @@ func buildFault(r Run, b environment.Build) error {
 	}
 	return &fault.Error{
 		Code: fault.Invalid, Reason: b.Status.Reason, What: "the run failed",
-		Why: fmt.Sprintf("its environment %s cannot be built: %s", r.Spec.Environment, b.Status.Message), Fix: fix,
+		Why: fmt.Sprintf("its environment %s: %s", r.Spec.Environment, b.Status.Message), Fix: fix,
 	}
 }
 
