@@ -26,6 +26,7 @@ var tables = []struct{ name, order string }{
 	{"token", "workspace, name"},
 	{"principal", "workspace, name"},
 	{"linked_service", "workspace, name"},
+	{"inventory", "workspace, name"},
 	{"target", "workspace, name"},
 	{"environment", "workspace, name"},
 	{"build", "workspace, name"},

@@ -19,7 +19,7 @@ import (
 var migrationFiles embed.FS
 
 // schemaVersion is the number of the newest migration.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // dialect is what the migrations of one engine need to know.
 type dialect struct {

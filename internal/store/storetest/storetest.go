@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -22,6 +23,7 @@ type Store interface {
 	Tokens() identity.TokenStore
 	Principals() identity.PrincipalStore
 	LinkedServices() workspace.LinkedStore
+	Inventory() inventory.Store
 	Targets() compute.Store
 	Environments() environment.Store
 	Builds() environment.BuildStore
@@ -38,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Tokens":       tokens.test,
 		"Principals":   principals.test,
 		"Linked":       linkedServices.test,
+		"Inventory":    entries.test,
 		"Targets":      targets.test,
 		"Environments": environments.test,
 		"Builds":       builds.test,

@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -52,6 +53,17 @@ var linkedServices = records[workspace.LinkedService, workspace.LinkedFilter]{
 	named:  func(v *workspace.LinkedService, s string) { v.Name = s },
 	touch:  func(v *workspace.LinkedService) { v.Type += "x" },
 	filter: workspace.LinkedFilter{Workspace: "ws"},
+}
+
+var entries = records[inventory.Entry, inventory.Filter]{
+	of:  func(s Store) store.Repo[inventory.Entry, inventory.Filter] { return s.Inventory() },
+	key: inventory.Entry.Key,
+	make: func(n int) inventory.Entry {
+		return inventory.Entry{Workspace: "ws", ResourceID: numbered("machine", n), ID: "ulid", Created: epoch}
+	},
+	named:  func(v *inventory.Entry, s string) { v.ResourceID = s },
+	touch:  func(v *inventory.Entry) { v.Changed = next(v.Changed) },
+	filter: inventory.Filter{Workspace: "ws"},
 }
 
 var targets = records[compute.Target, compute.Filter]{
