@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -42,13 +43,14 @@ func (a *api) getCompute(r *http.Request) (any, error) {
 
 func (a *api) listComputes(r *http.Request) (any, error) {
 	ws := r.PathValue("ws")
+	root := a.computeID(ws, "")
 	return listed(r, func(p store.Page) ([]compute.Target, string, error) {
 		return a.Computes.List(r.Context(), compute.Filter{Workspace: ws}, p)
 	}, func(t compute.Target) any {
-		if shown := a.show(t, a.computeID(ws, t.Name)); shown != nil {
+		if shown := a.show(t, root+url.PathEscape(t.Name)); shown != nil {
 			return shown
 		}
-		return nil
+		return nil // not a nil pointer
 	})
 }
 
@@ -140,16 +142,17 @@ func (a *api) kindOf(q request) (driver.Kind, error) {
 	if len(found) > 0 {
 		return found[0], nil
 	}
-	f := &fault.Error{
+	if t, ok := typeOf(q.typ); ok {
+		return driver.Kind{}, &fault.Error{
+			Code: fault.Unsupported, Reason: "ComputeTypeUnsupported", What: "the compute target cannot be attached",
+			Why: "compute targets of type " + t.name + " are not supported by this server yet",
+			Fix: "use one of the kinds that it has; run: zaffre compute kinds", Field: "properties.computeType",
+		}
+	}
+	return driver.Kind{}, &fault.Error{
 		Code: fault.Invalid, Reason: "ComputeTypeUnknown", What: "the compute target cannot be attached",
 		Why: fmt.Sprintf("there is no computeType %q", shorten(q.typ)), Fix: "run: zaffre compute kinds", Field: "properties.computeType",
 	}
-	if t, ok := typeOf(q.typ); ok {
-		f.Code, f.Reason = fault.Unsupported, "ComputeTypeUnsupported"
-		f.Why = "compute targets of type " + t.name + " are not supported by this server yet"
-		f.Fix = "use one of the kinds that it has; run: zaffre compute kinds"
-	}
-	return driver.Kind{}, f
 }
 
 func shorten(s string) string {

@@ -8,7 +8,8 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-const pageSize = 100
+// pageSize is what one answer holds where the client does not say.
+const pageSize = 50
 
 // page is an ARM list. nextLink is absent at the end: azureml-core follows null.
 type page struct {

@@ -31,15 +31,17 @@ func operationOf(t compute.Target, verb string, cause error) string {
 		return id + verb
 	}
 	f := fault.From(cause)
-	raw, _ := json.Marshal(refusal{f.Code, f.Reason, f.What, f.Why, f.Fix, f.Field}) // texts always encode
+	raw, _ := json.Marshal(refusal{f.Code, f.Reason, f.Why, f.Fix, f.Field}) // texts always encode
 	return id + verbRefused + "." + base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // refusal is a fault in an operation's ID. It is told to none but who holds the URL.
 type refusal struct {
-	Code                    fault.Code
-	Reason, What, Why, Fix_ string
-	Field                   string
+	Code   fault.Code `json:"c"`
+	Reason string     `json:"r"`
+	Why    string     `json:"w"`
+	Fix    string     `json:"f"`
+	Field  string     `json:"p,omitempty"`
 }
 
 // accept sends the client to an operation. Without Retry-After azure-ai-ml waits for 30 s.
@@ -141,7 +143,7 @@ func refusedFault(name, encoded string) *fault.Error {
 		Why: "the request was refused", Fix: "attach it again to see why",
 	}
 	if v.Reason != "" {
-		f.Code, f.Reason, f.What, f.Why, f.Fix, f.Field = v.Code, v.Reason, v.What, v.Why, v.Fix_, v.Field
+		f.Code, f.Reason, f.Why, f.Fix, f.Field = v.Code, v.Reason, v.Why, v.Fix, v.Field
 	}
 	return f
 }

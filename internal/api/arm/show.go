@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
@@ -77,7 +76,7 @@ func isAttached(kind driver.Kind, typ string) bool {
 
 // show answers with a target, and nil for one that this face does not show. A list holds all of them or
 // azureml-core reads none: whatever is missing is null, and whatever fails is left out.
-func (a *api) show(t compute.Target, id string) map[string]any {
+func (a *api) show(t compute.Target, id string) *wireCompute {
 	kind, f := a.kind(t), foreignOf(t)
 	typ := wireType(t, kind, f)
 	if typ == "" {
@@ -93,23 +92,32 @@ func (a *api) show(t compute.Target, id string) map[string]any {
 	if kind.Document != nil {
 		fill(inner, kind.Document(driver.View{ComputeType: typ, CreatedBy: t.CreatedBy, Options: shownOptions(kind, t), Seen: t.Status.Seen}))
 	}
-	maps.Copy(outer, map[string]any{
-		"computeType": typ, "computeLocation": Location, "isAttachedCompute": isAttached(kind, typ), "properties": inner,
-		"createdOn": stamp(t.Created), "modifiedOn": stamp(t.Status.Changed),
-		"provisioningState": string(t.Status.State), "provisioningErrors": provisioningErrors(t),
-	})
-	tags := f.Tags
-	if tags == nil {
-		tags = map[string]any{}
+	created := stamp(t.Created)
+	outer["computeType"], outer["computeLocation"], outer["isAttachedCompute"] = typ, Location, isAttached(kind, typ)
+	outer["createdOn"], outer["modifiedOn"] = created, stamp(t.Status.Changed)
+	outer["provisioningState"], outer["provisioningErrors"] = string(t.Status.State), provisioningErrors(t)
+	outer["properties"] = inner
+	out := &wireCompute{
+		ID: id, Name: t.Name, Type: Provider + "/workspaces/computes", Location: Location, Tags: f.Tags, Identity: f.Identity,
+		SystemData: systemDataOf(t.CreatedBy, created), Properties: outer,
 	}
-	out := map[string]any{
-		"id": id, "name": t.Name, "type": Provider + "/workspaces/computes", "location": Location, "tags": tags, "sku": nil,
-		"systemData": systemData(t.CreatedBy, stamp(t.Created)), "properties": outer,
-	}
-	if f.Identity != nil {
-		out["identity"] = f.Identity
+	if out.Tags == nil {
+		out.Tags = map[string]any{}
 	}
 	return out
+}
+
+// wireCompute is a compute target as ARM shows it. Properties are a map: bodies hold what they like.
+type wireCompute struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Type       string         `json:"type"`
+	Location   string         `json:"location"`
+	Tags       map[string]any `json:"tags"`
+	SKU        any            `json:"sku"`
+	Identity   any            `json:"identity,omitempty"`
+	SystemData systemData     `json:"systemData"`
+	Properties map[string]any `json:"properties"`
 }
 
 // fillOptions shows the options that are no secrets where a body has them.
@@ -162,9 +170,7 @@ func plant(m map[string]any, path []string, v any) {
 
 // fill copies what is in src into dst; a value that dst has goes.
 func fill(dst, src map[string]any) {
-	for _, k := range slices.Sorted(maps.Keys(src)) {
-		dst[k] = src[k]
-	}
+	maps.Copy(dst, src)
 }
 
 func provisioningErrors(t compute.Target) any {

@@ -64,7 +64,7 @@ func (a *api) showWorkspace(r *http.Request, w workspace.Workspace) map[string]a
 		"tags": map[string]string{}, "kind": "Default", "etag": nil,
 		"sku":        map[string]string{"name": "Basic", "tier": "Basic"},
 		"identity":   map[string]string{"type": "SystemAssigned", "principalId": w.ID, "tenantId": a.Tenant},
-		"systemData": systemData(w.CreatedBy, created),
+		"systemData": systemDataOf(w.CreatedBy, created),
 		"properties": map[string]any{
 			"workspaceId": w.ID, "friendlyName": w.Name, "description": "", "provisioningState": "Succeeded", "creationTime": created,
 			"tenantId": a.Tenant, "discoveryUrl": baseURL(r) + "/discovery/" + w.ID,
@@ -77,11 +77,16 @@ func (a *api) showWorkspace(r *http.Request, w workspace.Workspace) map[string]a
 	}
 }
 
-func systemData(by, at string) map[string]string {
-	return map[string]string{
-		"createdBy": by, "createdByType": "User", "createdAt": at, "lastModifiedBy": by, "lastModifiedByType": "User", "lastModifiedAt": at,
-	}
+type systemData struct {
+	CreatedBy    string `json:"createdBy"`
+	CreatedType  string `json:"createdByType"`
+	CreatedAt    string `json:"createdAt"`
+	ModifiedBy   string `json:"lastModifiedBy"`
+	ModifiedType string `json:"lastModifiedByType"`
+	ModifiedAt   string `json:"lastModifiedAt"`
 }
+
+func systemDataOf(by, at string) systemData { return systemData{by, "User", at, by, "User", at} }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.0000000Z07:00") }
 

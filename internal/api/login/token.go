@@ -124,7 +124,8 @@ func (s *Service) mint(g grant) (string, time.Time) {
 	return s.sign(c), end
 }
 
-var enc = base64.RawURLEncoding
+// enc is strict: one token has one spelling.
+var enc = base64.RawURLEncoding.Strict()
 
 func (s *Service) sign(c claims) string {
 	head := enc.EncodeToString([]byte(`{"alg":"EdDSA","typ":"JWT","kid":"` + s.keyID + `"}`))
@@ -136,7 +137,7 @@ func (s *Service) sign(c claims) string {
 // open verifies a token of ours. Whose it is must be looked up yet.
 func (s *Service) open(token, use string) (c claims, err error) {
 	i := strings.LastIndexByte(token, '.')
-	if i < 0 || len(token) > maxToken {
+	if i < 0 || len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
 		return c, refused("it is no token of this server")
 	}
 	sig, err := enc.DecodeString(token[i+1:])
