@@ -42,6 +42,7 @@ type trial struct {
 	paused  time.Duration   // of the submitters
 	kills   int             // of the server
 	agents  int             // of its agent
+	refused int             // starts that failed at first
 	down    time.Duration   // from a kill to ready again, in all
 	watched atomic.Int64    // logs that were followed to their end
 	readers sync.WaitGroup
@@ -169,14 +170,29 @@ func (t *trial) killServer(ctx context.Context) error {
 			return err
 		}
 	}
-	s, err := rig.Start(ctx, t.o)
-	if err != nil {
+	if err := t.restart(ctx); err != nil {
 		return err
 	}
-	t.server = s
 	t.down += time.Since(killed)
 	t.log.Printf("kill %d: ready again after %s", t.kills, time.Since(killed))
 	return nil
+}
+
+// restart starts the server as a service manager does, which tries again. A child that the killed one
+// had begun to start holds its port and its lock until it is another program.
+func (t *trial) restart(ctx context.Context) error {
+	for try := 0; ; try++ {
+		s, err := rig.Start(ctx, t.o)
+		if err == nil {
+			t.server = s
+			return nil
+		}
+		t.log.Printf("kill %d: start %d: %v", t.kills, try+1, err)
+		if try == 3 || wait(ctx, 100*time.Millisecond) != nil {
+			return err
+		}
+		t.refused++
+	}
 }
 
 func (t *trial) killAgent() {

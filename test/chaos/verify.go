@@ -260,9 +260,9 @@ func (t *trial) summary(wrong int) string {
 		}
 		kinds[o.kind.name]++
 	}
-	return fmt.Sprintf("%d kills of the server (ready again after %s on average) and %d of its agent in %s; "+
+	return fmt.Sprintf("%d kills of the server (ready again after %s on average, %d starts tried again) and %d of its agent in %s; "+
 		"%d runs asked for %v, %d acknowledged, %d asked for again, %d calls failed, %d logs followed, %s paused with %d runs on their way; a run of true took %s, p95 %s, at most %s; %d wrong",
-		t.kills, (t.down / time.Duration(max(t.kills, 1))).Round(time.Millisecond), t.agents, time.Since(t.began).Round(time.Second),
+		t.kills, (t.down / time.Duration(max(t.kills, 1))).Round(time.Millisecond), t.refused, t.agents, time.Since(t.began).Round(time.Second),
 		len(t.orders), kinds, acked, again, t.calls.Load(), t.watched.Load(),
 		t.paused.Round(time.Second), manyActive,
 		round(rig.Percentile(t.took, 50)), round(rig.Percentile(t.took, 95)), round(rig.Percentile(t.took, 100)), wrong)
