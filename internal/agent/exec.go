@@ -28,14 +28,12 @@ func (s *server) exec(c *call, e wire.Exec) error {
 	if err != nil {
 		return err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := accept(c, &mu, cmd); err != nil {
 		in.Close()
-		return &fault.Error{
-			Code: fault.Precondition, Reason: "NotStarted", What: "the command cannot be started", Why: err.Error(),
-			Fix: "check the program's name and path on the machine",
+		if cmd.Process != nil {
+			cancel()
+			_ = cmd.Wait()
 		}
-	}
-	if err := c.Send(wire.Empty{}); err != nil {
 		return err
 	}
 	go func() {
@@ -49,6 +47,19 @@ func (s *server) exec(c *call, e wire.Exec) error {
 		cancel()
 	}()
 	return c.Send(wire.Output{Exit: new(exitOf(cmd.Wait()))})
+}
+
+// accept starts cmd and says so, before anything that it writes.
+func accept(c *call, mu *sync.Mutex, cmd *exec.Cmd) error {
+	mu.Lock()
+	defer mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "NotStarted", What: "the command cannot be started", Why: err.Error(),
+			Fix: "check the program's name and path on the machine",
+		}
+	}
+	return c.Send(wire.Empty{})
 }
 
 // exitOf returns a command's exit code, as a shell would: 128 and the signal that ended it.

@@ -72,20 +72,21 @@ func (s *server) output(c *call, ref wire.JobRef) error {
 	return sendFile(c, f, ref.Offset)
 }
 
-// openRegular opens a file without waiting on a FIFO, under the name that outputs gave it.
+// openRegular opens a file, under the name that outputs gave it. What is no file is not opened: a
+// FIFO would keep us waiting, a link leads elsewhere.
 func openRegular(root *os.Root, name string) (*os.File, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if os.IsNotExist(err) && unescape(name) != name {
-		f, err = root.OpenFile(unescape(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	fi, err := root.Lstat(name)
+	if raw := unescape(name); os.IsNotExist(err) && raw != name {
+		name = raw
+		fi, err = root.Lstat(name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		f.Close()
+	if !fi.Mode().IsRegular() {
 		return nil, fs.ErrInvalid
 	}
-	return f, nil
+	return root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 // sendFile sends a file from an offset on. One that cannot be read any more ends in a fault.

@@ -147,6 +147,11 @@ func TestAgentFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(n, syscall.SIGCONT) })
+	for !strings.Contains(read(t, "/proc/"+strconv.Itoa(n)+"/stat"), ") T ") {
+		if ctx.Err() != nil {
+			t.Fatal("the agent does not stop")
+		}
+	}
 	short, stop := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer stop()
 	begin := time.Now()

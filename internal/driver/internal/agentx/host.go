@@ -83,6 +83,11 @@ func (f files) OpenFile(ctx context.Context, name string, offset int64) (io.Read
 }
 
 func (f files) WriteFile(ctx context.Context, name string, mode fs.FileMode, r io.Reader) error {
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, f.writeNow(ctx, name, mode, r) }, nil)
+	return err
+}
+
+func (f files) writeNow(ctx context.Context, name string, mode fs.FileMode, r io.Reader) error {
 	ch, err := f.c.open(ctx)
 	if err != nil {
 		return err

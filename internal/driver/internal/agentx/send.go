@@ -31,6 +31,11 @@ func (c *Conn) send(ctx context.Context, from driver.Files, files []wire.File) e
 			}
 		}
 	}
+	_, err = within(ctx, func() (struct{}, error) { return struct{}{}, c.sendNow(ctx, from, lacking.Hashes) }, nil)
+	return err
+}
+
+func (c *Conn) sendNow(ctx context.Context, from driver.Files, hashes []string) error {
 	ch, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -40,7 +45,7 @@ func (c *Conn) send(ctx context.Context, from driver.Files, files []wire.File) e
 		return asFault(ctx, err)
 	}
 	defer st.Close()
-	return asFault(ctx, put(ctx, st, from, lacking.Hashes))
+	return asFault(ctx, put(ctx, st, from, hashes))
 }
 
 // put sends the files. The agent may refuse at any time, so its answer is read meanwhile.

@@ -65,7 +65,7 @@ func (s *Session) Close() error {
 
 // Hello returns who the agent is.
 func (s *Session) Hello(ctx context.Context) (wire.Hello, error) {
-	c, err := s.open(ctx)
+	c, err := within(ctx, func() (*channel, error) { return s.open(ctx) }, nil)
 	if err != nil {
 		return wire.Hello{}, err
 	}
@@ -136,34 +136,14 @@ type stream struct {
 	once sync.Once
 }
 
-// stream opens a conversation. Opening may block where the agent takes nothing more, so it is
-// left behind when ctx ends.
+// stream opens a conversation.
 func (c *channel) stream(ctx context.Context, op string, in any) (*stream, error) {
-	type opened struct {
-		st  *yamux.Stream
-		err error
+	mux, err := c.mux.OpenStream()
+	if err != nil {
+		return nil, err
 	}
-	done := make(chan opened, 1)
-	go func() {
-		st, err := c.mux.OpenStream()
-		done <- opened{st, err}
-	}()
-	var o opened
-	select {
-	case o = <-done:
-	case <-ctx.Done():
-		go func() {
-			if o := <-done; o.err == nil {
-				o.st.Close()
-			}
-		}()
-		return nil, timedOut(ctx)
-	}
-	if o.err != nil {
-		return nil, o.err
-	}
-	st := &stream{Stream: wire.NewStream(o.st), ctx: ctx, mux: o.st}
-	st.stop = context.AfterFunc(ctx, func() { _ = o.st.SetDeadline(longAgo()) })
+	st := &stream{Stream: wire.NewStream(mux), ctx: ctx, mux: mux}
+	st.stop = context.AfterFunc(ctx, func() { _ = mux.SetDeadline(longAgo()) })
 	if err := st.Open(op, in); err != nil {
 		st.Close()
 		return nil, err
@@ -171,13 +151,41 @@ func (c *channel) stream(ctx context.Context, op string, in any) (*stream, error
 	return st, nil
 }
 
-// Close ends the conversation.
+// Close ends the conversation. Saying so to an agent that takes nothing would last, so nobody waits
+// for it.
 func (st *stream) Close() error {
 	st.once.Do(func() {
 		st.stop()
-		_ = st.mux.Close()
+		go st.mux.Close()
 	})
 	return nil
+}
+
+// within returns what f returns, or that ctx ended before: the multiplexer minds no deadline while
+// it waits for an agent to take what we send. f ends soon after ctx; what it then still returns goes
+// to late.
+func within[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.err == nil && late != nil {
+				late(r.v)
+			}
+		}()
+		var zero T
+		return zero, timedOut(ctx)
+	}
 }
 
 // ask makes a conversation of one message and one answer.
@@ -193,6 +201,10 @@ func ask[Out any](ctx context.Context, c *channel, op string, in any) (out Out, 
 // call is ask on the session's channel. Every operation may be repeated, so one that an agent's
 // death cut short is, on the next agent.
 func call[Out any](ctx context.Context, s *Session, op string, in any) (Out, error) {
+	return within(ctx, func() (Out, error) { return callNow[Out](ctx, s, op, in) }, nil)
+}
+
+func callNow[Out any](ctx context.Context, s *Session, op string, in any) (Out, error) {
 	for again := true; ; again = false {
 		c, err := s.open(ctx)
 		if err != nil {
@@ -209,6 +221,10 @@ func call[Out any](ctx context.Context, s *Session, op string, in any) (Out, err
 
 // converse opens a conversation and hears that it was accepted.
 func (s *Session) converse(ctx context.Context, op string, in any) (*stream, error) {
+	return within(ctx, func() (*stream, error) { return s.converseNow(ctx, op, in) }, func(st *stream) { st.Close() })
+}
+
+func (s *Session) converseNow(ctx context.Context, op string, in any) (*stream, error) {
 	for again := true; ; again = false {
 		c, err := s.open(ctx)
 		if err != nil {
