@@ -83,8 +83,14 @@ func (s *buffer) String() string {
 	return s.b.String()
 }
 
-// start runs a server with the fake kind as a virtual machine, and whatever else is given.
-func start(t testing.TB, more ...driver.Kind) *box {
+// start runs a server with the fake kind as a virtual machine.
+func start(t testing.TB) *box {
+	t.Helper()
+	return startWith(t, vmKind(fake.NewWorld()))
+}
+
+// startWith runs a server with these kinds.
+func startWith(t testing.TB, kinds ...driver.Kind) *box {
 	t.Helper()
 	b := &box{dir: t.TempDir(), log: &buffer{}}
 	data := filepath.Join(b.dir, "data")
@@ -98,7 +104,7 @@ func start(t testing.TB, more ...driver.Kind) *box {
 	out, done := &buffer{}, make(chan error, 1)
 	go func() {
 		log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		done <- server.RunWith(ctx, cfg, out, log, server.Options{Kinds: append(more, vmKind(fake.NewWorld()))})
+		done <- server.RunWith(ctx, cfg, out, log, server.Options{Kinds: kinds})
 	}()
 	t.Cleanup(func() {
 		cancel()

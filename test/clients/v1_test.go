@@ -2,10 +2,13 @@ package clients_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 )
 
 func TestV1AttachesAMachine(t *testing.T) {
@@ -51,6 +54,31 @@ func TestV1KnowsEveryType(t *testing.T) {
 		if strings.Contains(out, secret) || strings.Contains(b.log.String(), secret) || b.stored(t, secret) {
 			t.Errorf("the secret %q was shown, logged or stored", secret)
 		}
+	}
+}
+
+// TestV1OverSSH attaches by the kind that real servers have. Nothing listens there, and the script says so.
+func TestV1OverSSH(t *testing.T) {
+	t.Parallel()
+	interpreter := v1(t, "3.10")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	b := startWith(t, sshvm.Kind())
+	out, err := b.run(t, script{python: interpreter, text: prelude + fmt.Sprintf(`
+from azureml.core.compute import ComputeTarget, RemoteCompute
+config = RemoteCompute.attach_configuration(address="127.0.0.1", ssh_port=%d, username="ada", password="canary-ssh")
+ComputeTarget.attach(ws, "gpu", config).wait_for_completion()
+`, port)})
+	if err == nil {
+		t.Errorf("attached to nothing:\n%s", out)
+	}
+	holds(t, out, "ComputeTargetException", fmt.Sprintf("127.0.0.1:%d", port), "[ConnectionRefused]")
+	if strings.Contains(b.log.String(), "canary-ssh") || b.stored(t, "canary-ssh") {
+		t.Error("the password was logged or stored")
 	}
 }
 
