@@ -97,28 +97,30 @@ func checkHome(f facts) error {
 // checkWork says why runs cannot work in the work directory.
 func checkWork(f facts) error {
 	said := f.one["work.error"]
-	e := &fault.Error{
-		Code: fault.Precondition, Reason: "WorkDirectoryUnusable", What: fmt.Sprintf("the work directory %q cannot be used", f.one["work"]),
-		Why: "it cannot be written", Fix: "detach the target, and attach it with another --work-directory", Evidence: say(said),
-	}
+	const other = "detach the target, and attach it with another --work-directory"
 	switch {
 	case f.has("work.noexec"):
-		e.Reason, e.Why = "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec"
-		e.Evidence = say(f.one["work.noexec"])
+		return workFault(f, fault.Precondition, "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec", other, f.one["work.noexec"])
 	case said == "":
 		return nil
 	case strings.Contains(said, "Read-only"):
-		e.Reason, e.Why = "WorkDirectoryReadOnly", "its file system is mounted read-only"
+		return workFault(f, fault.Precondition, "WorkDirectoryReadOnly", "its file system is mounted read-only", other, said)
 	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
-		e.Code, e.Reason, e.Why = fault.Exhausted, "DiskFull", "no space is left there"
-		e.Fix = "free space on that machine: df -h " + f.one["work.base"]
+		return workFault(f, fault.Exhausted, "DiskFull", "no space is left there", "free space on that machine: df -h "+f.one["work.base"], said)
 	case strings.Contains(said, "ermission denied"), strings.Contains(said, "not permitted"):
-		e.Reason, e.Why = "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.one["user"], f.one["work.base"])
-		e.Fix = fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.one["user"], f.one["work"])
+		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.one["user"], f.one["work.base"]),
+			fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.one["user"], f.one["work"]), said)
 	case strings.Contains(said, "not a folder"):
-		e.Reason, e.Why = "WorkDirectoryNotFolder", said
+		return workFault(f, fault.Precondition, "WorkDirectoryNotFolder", said, other, said)
 	}
-	return e
+	return workFault(f, fault.Precondition, "WorkDirectoryUnusable", "it cannot be written", other, said)
+}
+
+func workFault(f facts, code fault.Code, reason, why, fix, said string) error {
+	return &fault.Error{
+		Code: code, Reason: reason, What: fmt.Sprintf("the work directory %q cannot be used", f.one["work"]),
+		Why: why, Fix: fix, Evidence: say(said),
+	}
 }
 
 // sharedType reports whether a file system of a type is one that several machines may have.
@@ -213,15 +215,13 @@ func checkDocker(f facts) error {
 	if said == "" {
 		return nil
 	}
-	e := &fault.Error{
-		Code: fault.Precondition, Reason: "DockerUnusable", What: "runs with Docker cannot be taken",
-		Why: "docker is installed, but does not answer", Fix: "start it on that machine: sudo systemctl start docker", Evidence: []string{said},
-	}
+	reason, why, fix := "DockerUnusable", "docker is installed, but does not answer", "start it on that machine: sudo systemctl start docker"
 	if f.has("docker.sudo") || strings.Contains(said, "ermission denied") {
-		e.Reason, e.Why = "DockerDenied", "docker works there only for root"
-		e.Fix = "let this user use it; on that machine: sudo usermod -aG docker " + f.one["user"]
+		reason, why, fix = "DockerDenied", "docker works there only for root", "let this user use it; on that machine: sudo usermod -aG docker "+f.one["user"]
 	}
-	return e
+	return &fault.Error{
+		Code: fault.Precondition, Reason: reason, What: "runs with Docker cannot be taken", Why: why, Fix: fix, Evidence: []string{said},
+	}
 }
 
 func checkGPUs(f facts) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -28,7 +29,11 @@ type Conn struct {
 }
 
 // New returns a Conn that has connected to nothing yet.
-func New(c Config) *Conn { return &Conn{config: c, gate: make(chan struct{}, 1)} }
+func New(c Config) *Conn {
+	text, passphrase := c.Login.Key, c.Login.Passphrase
+	c.Login.read = sync.OnceValues(func() (ssh.Signer, error) { return ParseKey(text, passphrase) })
+	return &Conn{config: c, gate: make(chan struct{}, 1)}
+}
 
 // Close ends the connection and what uses it.
 func (c *Conn) Close() error {

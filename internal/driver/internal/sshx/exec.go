@@ -167,24 +167,26 @@ func startFault(err error) error {
 
 // shellFault says why the login shell ended without running the command.
 func shellFault(exit int, said string) error {
-	f := &fault.Error{
-		Code: fault.Precondition, Reason: "ShellUnusable", What: "no command can be run on the machine",
-		Why: "the login shell of this user ends without running it: it is /bin/false, nologin, or a forced command",
-		Fix: "give the user a shell: chsh -s /bin/sh USER; or take the ForceCommand from sshd_config or authorized_keys",
-	}
 	said = strings.TrimSpace(said)
+	low := strings.ToLower(said)
+	f := commandFault("ShellUnusable", "the login shell of this user ends without running it: it is /bin/false, nologin, or a forced command",
+		"give the user a shell: chsh -s /bin/sh USER; or take the ForceCommand from sshd_config or authorized_keys")
+	switch {
+	case strings.Contains(low, "password has expired"), strings.Contains(low, "password change required"):
+		f = commandFault("PasswordExpired", "the password of this user has expired, and must be changed at a terminal first",
+			"log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE")
+	case exit == 127 && strings.Contains(low, "/bin/sh"):
+		f = commandFault("ShellMissing", "there is no /bin/sh on the machine", "install a POSIX shell as /bin/sh")
+	}
 	if said != "" {
 		f.Evidence = []string{quoted(said)}
 	}
-	low := strings.ToLower(said)
-	switch {
-	case strings.Contains(low, "password has expired"), strings.Contains(low, "password change required"):
-		f.Reason, f.Why = "PasswordExpired", "the password of this user has expired, and must be changed at a terminal first"
-		f.Fix = "log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE"
-	case exit == 127 && strings.Contains(low, "/bin/sh"):
-		f.Reason, f.Why, f.Fix = "ShellMissing", "there is no /bin/sh on the machine", "install a POSIX shell as /bin/sh"
-	}
 	return f
+}
+
+// commandFault is why no command is run.
+func commandFault(reason, why, fix string) *fault.Error {
+	return &fault.Error{Code: fault.Precondition, Reason: reason, What: "no command can be run on the machine", Why: why, Fix: fix}
 }
 
 // output runs a script and returns what it printed.

@@ -254,27 +254,29 @@ func checkPath(verb, name string) error {
 	}
 }
 
+// fileFault reads what a script said of a path.
 func fileFault(verb, name string, exit int, said string) error {
-	f := &fault.Error{
-		Code: fault.Unavailable, Reason: "FileFailed", What: fmt.Sprintf("cannot %s %q on the machine", verb, name),
-		Why: "the command for it failed there", Fix: "check the disk of the machine, and whether the user may write there",
+	f := pathFault(fault.Unavailable, "FileFailed", verb, name, "the command for it failed there", "check the disk of the machine, and whether the user may write there")
+	switch {
+	case exit == exitNotFound:
+		f = pathFault(fault.NotFound, "FileNotFound", verb, name, "it is not there", "check the path")
+	case exit == exitDenied, strings.Contains(said, "Permission denied"):
+		f = pathFault(fault.Denied, "FileDenied", verb, name, "the user may not do that", "choose another path, or give the user the right to it")
+	case exit == exitKind:
+		f = pathFault(fault.Precondition, "FileKindWrong", verb, name, "it is a folder where a file is needed, or the reverse", "choose another path")
+	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
+		f = pathFault(fault.Exhausted, "DiskFull", verb, name, "no space is left there", "free space on the machine")
+	case strings.Contains(said, "Read-only file system"):
+		f = pathFault(fault.Precondition, "FileSystemReadOnly", verb, name, "its file system is mounted read-only", "choose another path, or mount it read-write")
 	}
 	if said != "" {
 		f.Evidence = []string{quoted(said)}
 	}
-	switch {
-	case exit == exitNotFound:
-		f.Code, f.Reason, f.Why, f.Fix = fault.NotFound, "FileNotFound", "it is not there", "check the path"
-	case exit == exitDenied, strings.Contains(said, "Permission denied"):
-		f.Code, f.Reason, f.Why = fault.Denied, "FileDenied", "the user may not do that"
-	case exit == exitKind:
-		f.Code, f.Reason, f.Why, f.Fix = fault.Precondition, "FileKindWrong", "it is a folder where a file is needed, or the reverse", "choose another path"
-	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
-		f.Code, f.Reason, f.Why, f.Fix = fault.Exhausted, "DiskFull", "no space is left there", "free space on the machine"
-	case strings.Contains(said, "Read-only file system"):
-		f.Code, f.Reason, f.Why = fault.Precondition, "FileSystemReadOnly", "its file system is mounted read-only"
-	}
 	return f
+}
+
+func pathFault(code fault.Code, reason, verb, name, why, fix string) *fault.Error {
+	return &fault.Error{Code: code, Reason: reason, What: fmt.Sprintf("cannot %s %q on the machine", verb, name), Why: why, Fix: fix}
 }
 
 // limited keeps the beginning of what is written.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,7 +39,7 @@ func (c *Conn) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	case no.Reason == ssh.Prohibited || no.Reason == ssh.UnknownChannelType:
 		return c.relay(ctx, network, addr)
 	}
-	return nil, peerFault(peerReason(no.Message), addr, no.Message)
+	return nil, peerFault(addr, no.Message)
 }
 
 // checkAddr refuses what cannot be dialled anywhere.
@@ -79,47 +80,31 @@ func (l *link) forward(ctx context.Context, network, addr string) (net.Conn, err
 	return newStream(conn, conn.(interface{ CloseWrite() error }).CloseWrite, done), nil
 }
 
-// peerReason reads why sshd, or a helper, did not reach a peer.
-func peerReason(said string) string {
+// peerFault reads why sshd, or a helper, did not reach a peer.
+func peerFault(addr, said string) error {
 	low := strings.ToLower(said)
-	for _, r := range []struct{ word, reason string }{
-		{"refused", "PeerRefused"},
-		{"timed out", "PeerTimedOut"},
-		{"timeout", "PeerTimedOut"},
-		{"no route", "PeerUnreachable"},
-		{"unreachable", "PeerUnreachable"},
-		{"not known", "PeerUnknown"},
-		{"name resolution", "PeerUnknown"},
-		{"unknown host", "PeerUnknown"},
-		{"no address", "PeerUnknown"},
-		{"nodename", "PeerUnknown"},
-	} {
-		if strings.Contains(low, r.word) {
-			return r.reason
-		}
+	is := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(low, w) })
 	}
-	return "PeerFailed"
-}
-
-func peerFault(reason, addr, said string) error {
-	f := &fault.Error{
-		Code: fault.Unavailable, Reason: reason, What: "cannot connect to " + addr + " from the machine",
-		Why: "nothing can be reached there", Fix: "check the address, and that something listens there",
-	}
-	switch reason {
-	case "PeerRefused":
-		f.Why = "nothing listens there"
-	case "PeerTimedOut":
-		f.Why = "nothing answers there"
-	case "PeerUnreachable":
-		f.Why = "the machine has no route to it"
-	case "PeerUnknown":
-		f.Why = "the machine does not know that name"
+	f := dialFault(addr, "PeerFailed", "nothing can be reached there", "check the address, and that something listens there")
+	switch {
+	case is("refused"):
+		f = dialFault(addr, "PeerRefused", "nothing listens there", "start what should listen there")
+	case is("timed out", "timeout"):
+		f = dialFault(addr, "PeerTimedOut", "nothing answers there", "check the address, and the firewalls in between")
+	case is("no route", "unreachable"):
+		f = dialFault(addr, "PeerUnreachable", "the machine has no route to it", "check the address, and the machine's routes")
+	case is("not known", "name resolution", "unknown host", "no address", "nodename"):
+		f = dialFault(addr, "PeerUnknown", "the machine does not know that name", "give the IP address")
 	}
 	if said = strings.TrimSpace(said); said != "" {
 		f.Evidence = []string{quoted(said)}
 	}
 	return f
+}
+
+func dialFault(addr, reason, why, fix string) *fault.Error {
+	return &fault.Error{Code: fault.Unavailable, Reason: reason, What: "cannot connect to " + addr + " from the machine", Why: why, Fix: fix}
 }
 
 func helperFault(network, said string) error {

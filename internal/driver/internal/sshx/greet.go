@@ -152,19 +152,16 @@ func greetFault(ctx context.Context, place string, err error, said []string) err
 	if f := strangerFault(place, first); f != nil {
 		return f
 	}
-	f := &fault.Error{
-		Code: fault.Unavailable, Reason: "ClosedBeforeBanner", What: "cannot connect to " + place,
-		Why: "the server closed the connection before it said who it is: it has too many connections (MaxStartups), or has blocked this address (fail2ban, hosts.deny)",
-		Fix: "look into the log of sshd on that machine: journalctl -u ssh",
+	f := connectFault(place, fault.Unavailable, "BannerTimedOut", "something accepts connections there, but does not say in time that it is an SSH server",
+		"see whether the machine is overloaded, or what listens there: nc ADDRESS PORT; a slow one may need a longer --connect-timeout")
+	if ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		f = connectFault(place, fault.Unavailable, "ClosedBeforeBanner",
+			"the server closed the connection before it said who it is: it has too many connections (MaxStartups), or has blocked this address (fail2ban, hosts.deny)",
+			"look into the log of sshd on that machine: journalctl -u ssh")
 	}
 	if first != "" {
 		f.Evidence = []string{quoted(first)}
 	}
-	if ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
-		return f
-	}
-	f.Reason, f.Why = "BannerTimedOut", "something accepts connections there, but does not say in time that it is an SSH server"
-	f.Fix = "see whether the machine is overloaded, or what listens there: nc ADDRESS PORT; a slow one may need a longer --connect-timeout"
 	return f
 }
 

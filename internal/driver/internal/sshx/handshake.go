@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -19,13 +18,18 @@ import (
 // host-key and authentication. Beside an error it returns those made so far, and the host key if it
 // was shown.
 func dial(ctx context.Context, c Config) (*link, *trace, error) {
+	var t *trace
+	begin := time.Now()
+	_, err := c.Login.signer() // which takes its time before the machine's begins
+	took := time.Since(begin)
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout+grace)
 	defer cancel()
-	var err error
-	var t *trace
 	for _, keyType := range c.Trust.types() {
 		var l *link
-		t = &trace{begin: time.Now()}
+		t = &trace{begin: time.Now().Add(-took)}
+		if err = t.step("credentials", c.Login.Check(), c.Login.Describe()); err != nil {
+			break
+		}
 		l, err = c.dialOnce(ctx, t, keyType)
 		if err == nil {
 			return l, t, nil
@@ -38,10 +42,6 @@ func dial(ctx context.Context, c Config) (*link, *trace, error) {
 }
 
 func (c Config) dialOnce(ctx context.Context, t *trace, keyType string) (*link, error) {
-	err := c.Login.Check()
-	if err = t.step("credentials", err, c.Login.Describe()); err != nil {
-		return nil, err
-	}
 	near, cancel := context.WithTimeout(ctx, c.Timeout)
 	conn, err := c.reach(near, t)
 	cancel()
@@ -181,95 +181,19 @@ func (p *progress) ask(questions []string) {
 
 // exchangeFault says why no keys were exchanged.
 func (c Config) exchangeFault(ctx context.Context, err error) error {
-	f := &fault.Error{
-		Code: fault.Unavailable, Reason: "KeyExchangeBroken", What: "cannot connect to " + c.Place(),
-		Why: "the server ended the connection while keys were exchanged",
-		Fix: "look into the log of sshd on that machine: journalctl -u ssh", Evidence: []string{wording(err)},
-	}
-	if e, ok := errors.AsType[*ssh.AlgorithmNegotiationError](err); ok {
-		f.Code, f.Reason = fault.Unsupported, "AlgorithmsDiffer"
-		f.Why = fmt.Sprintf("the server offers no %s that is safe: only %s", e.What, strings.Join(e.RequestedAlgorithms, ", "))
-		f.Fix = "update sshd there, or take the limits out of its sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs)"
-	}
 	if ctx.Err() != nil {
-		f.Reason, f.Why, f.Evidence = "KeyExchangeTimedOut", "the server said who it is, and then did not go on in time", nil
-		f.Fix = "see whether the machine is overloaded or the path to it loses large packets (MTU): ping -s 1400 ADDRESS"
+		return connectFault(c.Place(), fault.Unavailable, "KeyExchangeTimedOut", "the server said who it is, and then did not go on in time",
+			"see whether the machine is overloaded or the path to it loses large packets (MTU): ping -s 1400 ADDRESS")
 	}
+	f := connectFault(c.Place(), fault.Unavailable, "KeyExchangeBroken", "the server ended the connection while keys were exchanged",
+		"look into the log of sshd on that machine: journalctl -u ssh")
+	if e, ok := errors.AsType[*ssh.AlgorithmNegotiationError](err); ok {
+		f = connectFault(c.Place(), fault.Unsupported, "AlgorithmsDiffer",
+			fmt.Sprintf("the server offers no %s that is safe: only %s", e.What, strings.Join(e.RequestedAlgorithms, ", ")),
+			"update sshd there, or take the limits out of its sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs)")
+	}
+	f.Evidence = []string{wording(err)}
 	return f
-}
-
-// authFault says why the login failed, by what was offered and tried.
-func (c Config) authFault(ctx context.Context, p *progress, err error) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f := &fault.Error{
-		Code: fault.Unauthorized, Reason: "LoginRefused", What: "cannot log in at " + c.Place(),
-		Why: fmt.Sprintf("the server does not let user %q in", c.User), Fix: "look into the log of sshd on that machine: journalctl -u ssh",
-	}
-	if len(p.methods) > 0 {
-		f.Evidence = append(f.Evidence, "offered: "+strings.Join(p.methods, ", "))
-	}
-	if p.banner != "" {
-		f.Evidence = append(f.Evidence, quoted(p.banner))
-	}
-	switch {
-	case ctx.Err() != nil:
-		f.Code, f.Reason, f.Why = fault.Unavailable, "LoginTimedOut", "the server did not answer the login in time"
-		f.Fix = "see whether the machine is overloaded, or waits for a name server (UseDNS no in sshd_config) or for a directory (LDAP); a slow one may need a longer --connect-timeout"
-	case c.lostAtLogin(p, err, f), len(p.asked) > 0 && secondFactor(p, f), len(p.passed) > 0 && secondFactor(p, f):
-	case has(p.methods, "publickey") && has(p.tried, "publickey"):
-		c.keyRefused(f)
-	case c.Login.Key != "" && !has(p.methods, "publickey") && c.Login.Password == "":
-		f.Reason, f.Why = "PublicKeyDisabled", "the server takes no keys, only "+strings.Join(p.methods, ", ")
-		f.Fix = "set PubkeyAuthentication yes in its sshd_config, or give a password: --administrator-account-password-file FILE"
-	case has(p.tried, "password") || has(p.tried, "keyboard-interactive"):
-		f.Reason = "PasswordRefused"
-		f.Why = fmt.Sprintf("the password for user %q is not accepted: it is wrong, or there is no such user, or the account is locked", c.User)
-		f.Fix = "try it with: ssh " + c.command() + "; then run: zaffre compute update NAME --administrator-account-password-file FILE"
-	case c.Login.Password != "":
-		f.Reason, f.Why = "PasswordDisabled", "the server takes no passwords, only "+strings.Join(p.methods, ", ")
-		f.Fix = "give a private key instead; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE"
-	}
-	return f
-}
-
-func (c Config) keyRefused(f *fault.Error) {
-	s, err := c.Login.signer()
-	if err != nil || s == nil {
-		return
-	}
-	f.Reason = "KeyRefused"
-	f.Why = fmt.Sprintf("the key %s is not accepted for user %q: it is not in authorized_keys, its type %s is disabled, there is no such user, or the account is locked",
-		ssh.FingerprintSHA256(s.PublicKey()), c.User, s.PublicKey().Type())
-	f.Fix = "put its public part there: ssh-copy-id -f -i KEY.pub " + c.command() +
-		"; the home folder and ~/.ssh may be writable by their owner only; the log of sshd says which it was"
-}
-
-// lostAtLogin is for a server that hangs up instead of saying no.
-func (c Config) lostAtLogin(p *progress, err error, f *fault.Error) bool {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "Too many authentication failures"):
-		f.Reason, f.Why = "TooManyTries", "the server hung up after too few tries (MaxAuthTries)"
-		f.Fix = "set MaxAuthTries in its sshd_config to 3 or more, or give only the one credential that is right"
-	case errors.Is(err, io.EOF), strings.Contains(text, "connection reset"), strings.Contains(text, "disconnect"), strings.Contains(text, "broken pipe"):
-		f.Code, f.Reason, f.Why = fault.Unavailable, "HungUpAtLogin", "the server ended the connection at the login"
-		f.Evidence = append(f.Evidence, wording(err))
-	default:
-		return false
-	}
-	return true
-}
-
-// secondFactor is for a server that wants more than there is.
-func secondFactor(p *progress, f *fault.Error) bool {
-	f.Reason, f.Why = "SecondFactor", "the server wants a second proof, which nobody can give while no one is there"
-	if len(p.passed) > 0 {
-		f.Why = "the server accepted " + strings.Join(p.passed, ", ") + " and wants " + strings.Join(p.methods, " or ") + " as well"
-	}
-	f.Fix = "exempt this user: Match User … with AuthenticationMethods publickey in its sshd_config; or give both a key and a password"
-	f.Evidence = append(f.Evidence, p.asked...)
-	return true
 }
 
 // command is what a user would give to ssh.
@@ -278,15 +202,6 @@ func (c Config) command() string {
 		return c.User + "@" + c.Address
 	}
 	return fmt.Sprintf("-p %d %s@%s", c.Port, c.User, c.Address)
-}
-
-func has(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
 }
 
 // wording returns the library's words without its prefixes.

@@ -34,8 +34,11 @@ func (l Login) Describe() string {
 
 // signer reads the private key; nil if there is none.
 func (l Login) signer() (ssh.Signer, error) {
-	if l.Key == "" {
+	switch {
+	case l.Key == "":
 		return nil, nil
+	case l.read != nil:
+		return l.read()
 	}
 	return ParseKey(l.Key, l.Passphrase)
 }

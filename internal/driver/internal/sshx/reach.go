@@ -51,17 +51,18 @@ func (c Config) resolve(ctx context.Context) ([]netip.Addr, error) {
 		return addrs, nil
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
-		return nil, &fault.Error{
-			Code: fault.Unavailable, Reason: "NameNotFound", What: "cannot connect to " + c.Place(),
-			Why: fmt.Sprintf("no DNS server knows the name %q", c.Address),
-			Fix: "correct the name, or give the IP address; run: zaffre compute update NAME --address ADDRESS",
-		}
+		return nil, connectFault(c.Place(), fault.Unavailable, "NameNotFound", fmt.Sprintf("no DNS server knows the name %q", c.Address),
+			"correct the name, or give the IP address; run: zaffre compute update NAME --address ADDRESS")
 	}
-	return nil, &fault.Error{
-		Code: fault.Unavailable, Reason: "NameServerSilent", What: "cannot connect to " + c.Place(),
-		Why: fmt.Sprintf("the name %q could not be looked up: the name servers do not answer", c.Address),
-		Fix: "check the DNS settings of the server's machine, or give the IP address; run: zaffre compute update NAME --address ADDRESS", Err: err,
-	}
+	f := connectFault(c.Place(), fault.Unavailable, "NameServerSilent", fmt.Sprintf("the name %q could not be looked up: the name servers do not answer", c.Address),
+		"check the DNS settings of the server's machine, or give the IP address; run: zaffre compute update NAME --address ADDRESS")
+	f.Err = err
+	return nil, f
+}
+
+// connectFault is why no connection to place was made.
+func connectFault(place string, code fault.Code, reason, why, fix string) *fault.Error {
+	return &fault.Error{Code: code, Reason: reason, What: "cannot connect to " + place, Why: why, Fix: fix}
 }
 
 // connect tries the addresses in turn; each has its share of the time that is left.
@@ -76,7 +77,7 @@ func (c Config) connect(ctx context.Context, addrs []netip.Addr) (conn net.Conn,
 			return conn, nil
 		}
 	}
-	return nil, c.connectFault(causeOf(err), err)
+	return nil, c.tcpFault(causeOf(err), err)
 }
 
 // cause is why a TCP connection was not made.
@@ -102,31 +103,27 @@ func causeOf(err error) cause {
 	return unknown
 }
 
-// connectFault says why the machine cannot be reached. from is who tried it.
-func (c Config) connectFault(why cause, err error) error {
-	f := fault.Error{
-		Code: fault.Unavailable, Reason: "ConnectFailed", What: "cannot connect to " + c.Place(),
-		Why: "no TCP connection can be made", Fix: "check the address and the port", Err: err,
-	}
+// tcpFault says why the machine cannot be reached, from here or from the jump host.
+func (c Config) tcpFault(why cause, err error) *fault.Error {
 	from := "the server's machine"
 	if len(c.Via) > 0 {
 		from = "the jump host"
 	}
 	switch why {
 	case refused:
-		f.Reason, f.Err = "ConnectionRefused", nil
-		f.Why = fmt.Sprintf("%s refuses connections on port %d: no sshd listens there", c.Address, c.Port)
-		f.Fix = "start sshd there, or give its port; run: zaffre compute update NAME --ssh-port PORT"
+		return connectFault(c.Place(), fault.Unavailable, "ConnectionRefused", fmt.Sprintf("%s refuses connections on port %d: no sshd listens there", c.Address, c.Port),
+			"start sshd there, or give its port; run: zaffre compute update NAME --ssh-port PORT")
 	case timedOut:
-		f.Reason, f.Err = "ConnectTimedOut", nil
-		f.Why = fmt.Sprintf("nothing answers at %s within %s: the machine is off, or a firewall drops the packets", c.Place(), c.Timeout)
-		f.Fix = "switch it on, allow port " + fmt.Sprint(c.Port) + " from " + from + " in its firewall, or go through a jump host with --via"
+		return connectFault(c.Place(), fault.Unavailable, "ConnectTimedOut",
+			fmt.Sprintf("nothing answers at %s within %s: the machine is off, or a firewall drops the packets", c.Place(), c.Timeout),
+			fmt.Sprintf("switch it on, allow port %d from %s in its firewall, or go through a jump host with --via", c.Port, from))
 	case unreachable:
-		f.Reason, f.Err = "NetworkUnreachable", nil
-		f.Why = fmt.Sprintf("there is no route from %s to %s", from, c.Address)
-		f.Fix = "correct the address, or go through a jump host that reaches it with --via"
+		return connectFault(c.Place(), fault.Unavailable, "NetworkUnreachable", fmt.Sprintf("there is no route from %s to %s", from, c.Address),
+			"correct the address, or go through a jump host that reaches it with --via")
 	}
-	return &f
+	f := connectFault(c.Place(), fault.Unavailable, "ConnectFailed", "no TCP connection can be made", "check the address and the port")
+	f.Err = err
+	return f
 }
 
 // reachVia dials through the first jump host that can.
@@ -182,12 +179,12 @@ func peerCause(err error) (cause, bool) {
 }
 
 func (c Config) viaFault(why cause, err error) error {
-	f := fault.From(c.connectFault(why, nil))
-	f.Evidence = append(f.Evidence, fault.From(err).Evidence...)
+	f := c.tcpFault(why, nil)
 	if fault.ReasonOf(err) == "PeerUnknown" {
-		f.Reason, f.Why = "NameNotFound", fmt.Sprintf("the jump host does not know the name %q", c.Address)
-		f.Fix = "give the IP address; run: zaffre compute update NAME --address ADDRESS"
+		f = connectFault(c.Place(), fault.Unavailable, "NameNotFound", fmt.Sprintf("the jump host does not know the name %q", c.Address),
+			"give the IP address; run: zaffre compute update NAME --address ADDRESS")
 	}
+	f.Evidence = fault.From(err).Evidence
 	return f
 }
 

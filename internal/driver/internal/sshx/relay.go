@@ -87,7 +87,7 @@ func (c *Conn) relay(ctx context.Context, network, addr string) (net.Conn, error
 	if network != "unix" {
 		var err error
 		if host, port, err = net.SplitHostPort(addr); err != nil {
-			return nil, peerFault("PeerFailed", addr, err.Error())
+			return nil, peerFault(addr, err.Error())
 		}
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -106,7 +106,7 @@ func (c *Conn) relay(ctx context.Context, network, addr string) (net.Conn, error
 	p.Close()
 	switch {
 	case err == nil && first == '-':
-		return nil, peerFault(peerReason(string(said)), addr, string(said))
+		return nil, peerFault(addr, string(said))
 	case err == nil && first == '!':
 		return nil, helperFault(network, string(said))
 	case ctx.Err() != nil:

@@ -31,6 +31,8 @@ type Config struct {
 type Login struct {
 	Password        string
 	Key, Passphrase string // a private key as text, in OpenSSH's or PEM form
+
+	read func() (ssh.Signer, error) // Key, read once: a passphrase takes a good part of a second
 }
 
 const (

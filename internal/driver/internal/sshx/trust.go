@@ -57,6 +57,8 @@ func (t *Trust) demand(line string) error {
 		}
 		t.prints = append(t.prints, line)
 		return nil
+	case strings.HasPrefix(line, "@revoked"):
+		return trustFault("it is a key that was revoked")
 	case strings.HasPrefix(line, "MD5:"):
 		return trustFault("it is an MD5 fingerprint, which proves nothing")
 	}
