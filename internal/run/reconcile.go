@@ -124,17 +124,25 @@ func (r *Run) free() []store.Effect {
 
 func slotSpace(machine string) string { return "slots/" + machine }
 
+// target returns the run's target; fault.NotFound, Reason "TargetGone", if it was detached, also if
+// another has its name now.
+func (s *Service) target(ctx context.Context, r Run) (compute.Target, error) {
+	t, err := s.Computes.Get(ctx, r.TargetKey())
+	a := r.Attempt()
+	if fault.CodeOf(err) != fault.NotFound && (err != nil || a == nil || a.Target == t.ID) {
+		return t, err
+	}
+	return t, &fault.Error{
+		Code: fault.NotFound, Reason: "TargetGone", What: "the run's compute target is gone",
+		Why: r.Spec.Target + " was detached while the run was on it", Fix: "submit the run again; run: zaffre run submit --help",
+	}
+}
+
 // onTarget calls f with the run's target and an open connection as a Runner.
 func (s *Service) onTarget(ctx context.Context, r Run, f func(context.Context, compute.Target, driver.Conn, driver.Runner) error) error {
-	t, err := s.Computes.Get(ctx, r.TargetKey())
+	t, err := s.target(ctx, r)
 	if err != nil {
 		return err
-	}
-	if a := r.Attempt(); a != nil && a.Target != t.ID {
-		return &fault.Error{
-			Code: fault.NotFound, Reason: "TargetGone", What: "the run's compute target is gone",
-			Why: "it was detached while the run was on it", Fix: "submit the run again; run: zaffre run submit --help",
-		}
 	}
 	return s.Computes.Use(ctx, t, func(c driver.Conn) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, callWithin, context.DeadlineExceeded)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -90,7 +89,7 @@ func (s *Service) keep(ctx context.Context, r Run) error {
 		return nil
 	}
 	s.unfollow(r)
-	t, err := s.Computes.Get(ctx, r.TargetKey())
+	t, err := s.target(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -103,11 +102,11 @@ func (s *Service) keep(ctx context.Context, r Run) error {
 				return err
 			}
 		}
-		return s.release(ctx, t, c, a)
+		return s.release(ctx, c, a)
 	})
 }
 
-func (s *Service) release(ctx context.Context, _ compute.Target, c driver.Conn, a *Attempt) error {
+func (s *Service) release(ctx context.Context, c driver.Conn, a *Attempt) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, callWithin, context.DeadlineExceeded)
 	defer cancel()
 	runner, err := driver.As[driver.Runner](c)

@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 			required := slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "uv")
 			return required || os.Getenv("TEST_UV_CACHE") != "", nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep, "fix": fix},
 	})
 }
 
@@ -110,4 +110,30 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: keep NAME")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// fix runs the command that the last error told to run, with words in it replaced: fix NAME=guest.
+// A server that it starts goes on in the background, as it would in another terminal.
+func fix(ts *testscript.TestScript, neg bool, args []string) {
+	m := regexp.MustCompile(`run: (zaffre [^;\n]*)`).FindStringSubmatch(ts.ReadFile("stderr"))
+	if neg || m == nil {
+		ts.Fatalf("the last error names no command to run")
+	}
+	argv := strings.Fields(m[1])
+	for i, word := range argv {
+		for _, arg := range args {
+			if from, to, _ := strings.Cut(arg, "="); word == from {
+				argv[i] = to
+			}
+		}
+	}
+	ts.Logf("fix: %q", argv)
+	if argv[1] == "serve" {
+		server := exec.Command(argv[0], argv[1:]...)
+		server.Env = append(os.Environ(), "ZAFFRE_DATA="+ts.Getenv("ZAFFRE_DATA"), "HOME="+ts.Getenv("HOME"), "ZAFFRE_LISTEN=127.0.0.1:0", "ZAFFRE_LOCAL_USER=same")
+		ts.Check(server.Start())
+		ts.Defer(func() { server.Process.Signal(os.Interrupt); server.Wait() })
+		return
+	}
+	ts.Check(ts.Exec(argv[0], argv[1:]...))
 }

@@ -78,6 +78,7 @@ func (c *conn) Observe(context.Context) (driver.Observation, error) {
 	}
 	o.Checks = []driver.Check{{Name: "login", Required: true, OK: err == nil, Reason: fault.ReasonOf(err)}}
 	if err != nil {
+		o.Checks[0].Fix = fault.From(err).Fix
 		return driver.Observation{Checks: o.Checks, Observed: o.Observed}, err
 	}
 	return o, nil
@@ -140,6 +141,9 @@ func (c *conn) Watch(ctx context.Context, changed func(string)) error {
 	c.w.next++
 	n := c.w.next
 	c.w.watch[n] = changed
+	for _, j := range c.w.jobs { // what happened before somebody watched
+		go changed(j.spec.ID)
+	}
 	c.w.mu.Unlock()
 	<-ctx.Done()
 	c.w.mu.Lock()

@@ -3,6 +3,7 @@ package fake
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,7 +140,18 @@ func (w *World) start(target string, spec driver.Job) error {
 	j.status = driver.JobStatus{State: driver.JobRunning, Started: time.Now()}
 	w.jobs[key] = j
 	w.perform(j)
+	if spec.Timeout > 0 {
+		time.AfterFunc(spec.Timeout, func() { w.timeOut(j) })
+	}
 	return nil
+}
+
+func (w *World) timeOut(j *job) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end(j.spec.ID, j, driver.JobStatus{
+		State: driver.JobFailed, Signal: 15, Reason: "TimedOut", Message: fmt.Sprintf("it ran longer than %s", j.spec.Timeout),
+	})
 }
 
 // perform does what the command says: "true", "false", "exit N", "echo WORDS…", "write PATH TEXT",
