@@ -164,6 +164,20 @@ func (b *box) variables(t testing.TB, home string) []string {
 	return env
 }
 
+// virtualMachine is the resource ID of a machine that somebody had in Azure.
+func virtualMachine(name string) string {
+	return "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/" + name
+}
+
+// keep adds an entry to the inventory: the machine behind a resource ID has this address.
+func (b *box) keep(t testing.TB, resourceID, address string) {
+	t.Helper()
+	_, err := b.AddInventoryEntry(t.Context(), "default", client.InventoryEntry{ResourceID: resourceID, Settings: map[string]string{"address": address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // writeConfig writes the config.json of zaffre workspace config.
 func (b *box) writeConfig(t testing.TB, dir string) client.WorkspaceConfig {
 	t.Helper()

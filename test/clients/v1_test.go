@@ -119,15 +119,14 @@ func TestV1Snippets(t *testing.T) {
 	t.Parallel()
 	dir, interpreter := snippets(t), v1(t, "3.10")
 	b := start(t)
-	machine := "/subscriptions/S/resourceGroups/G/providers/"
 	read := func(name string) string {
 		raw, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := machine + "Microsoft.Compute/virtualMachines/gpu"
+		id := virtualMachine("gpu")
 		if strings.HasPrefix(name, "hdinsight") {
-			id = machine + "Microsoft.HDInsight/clusters/spark"
+			id = "/subscriptions/S/resourceGroups/G/providers/Microsoft.HDInsight/clusters/spark"
 		}
 		return strings.NewReplacer(
 			"<resource_id>", id, "<username>", "ada", "<password>", "p",
@@ -135,6 +134,12 @@ func TestV1Snippets(t *testing.T) {
 		).Replace(string(raw))
 	}
 	attached, refused := 0, 0
+	unknown, err := b.run(t, script{python: interpreter, text: prelude + read("remote_vm_attach.py")})
+	if err == nil {
+		t.Errorf("attached what nobody knows:\n%s", unknown)
+	}
+	holds(t, unknown, "ComputeTargetException", "[ResourceUnknown]", "zaffre inventory add "+virtualMachine("gpu"))
+	b.keep(t, virtualMachine("gpu"), "10.0.0.4")
 	out := b.must(t, script{python: interpreter, text: prelude + read("remote_vm_attach.py") + postlude + read("remote_vm_run.py") +
 		"\nprint('CONFIG', src.run_config.target)\n" + read("detach.py") + "\nprint('LEFT', list(ws.compute_targets))\n"})
 	holds(t, out, "STATE Succeeded", "CONFIG attach-dsvm", "LEFT []")

@@ -9,6 +9,8 @@ func TestV2AttachesAMachine(t *testing.T) {
 	t.Parallel()
 	interpreter := v2(t)
 	b := start(t)
+	b.keep(t, virtualMachine("gpu-my-vm"), "10.0.0.4")
+	b.keep(t, virtualMachine("gpu-bad-vm"), "10.0.0.5")
 	out := b.must(t, script{python: interpreter, file: "v2.py"})
 	t.Log(out)
 	holds(t, out, "workspace default local", "listed ['default']", "missing: True", "state Succeeded virtualmachine 2222 ada mine {'team': 'x'}",
