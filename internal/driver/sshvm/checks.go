@@ -43,12 +43,12 @@ func (l *look) others(f facts) {
 		blunt bool // without it no run can be taken
 	}{
 		{driver.Check{Name: "disk", Duration: f.took["disk"], Evidence: say(sizeText(f.number("disk")<<10) + " free")}, checkDisk(f), true},
-		{driver.Check{Name: "clock", Evidence: say(f.one["time"])}, checkClock(f), false},
+		{driver.Check{Name: "clock", Evidence: clockText(f)}, checkClock(f), false},
 		{driver.Check{Name: "lingering", Duration: f.took["lingering"], Evidence: say(lingeringText(f))}, checkLingering(f), false},
-		{driver.Check{Name: "python", Duration: f.took["python"], Evidence: f.many["python"]}, checkPython(f), false},
-		{driver.Check{Name: "uv", Evidence: f.many["tool"]}, checkTools(f), false},
-		{driver.Check{Name: "docker", Duration: f.took["devices"], Evidence: say(f.one["docker"])}, checkDocker(f), false},
-		{driver.Check{Name: "gpus", Duration: f.took["devices"], Evidence: gpuTexts(f)}, checkGPUs(f), false},
+		{driver.Check{Name: "python", Duration: f.took["python"], Evidence: orNone(f.many["python"])}, checkPython(f), false},
+		{driver.Check{Name: "uv", Evidence: orNone(f.many["tool"])}, checkTools(f), false},
+		{driver.Check{Name: "docker", Duration: f.took["devices"], Evidence: orNone(say(f.one["docker"]))}, checkDocker(f), false},
+		{driver.Check{Name: "gpus", Duration: f.took["devices"], Evidence: orNone(f.many["gpu"])}, checkGPUs(f), false},
 	} {
 		err := l.step(c.check, c.err)
 		if e := fault.From(err); e != nil && c.blunt && l.reason == "" {
@@ -168,12 +168,22 @@ func checkClock(f facts) error {
 	}
 }
 
+func clockText(f facts) []string {
+	at, ok := parseTime(f.one["time"])
+	if !ok {
+		return []string{"not told"}
+	}
+	return []string{at.UTC().Format(time.RFC3339)}
+}
+
 func lingeringText(f facts) string {
 	switch {
 	case !f.has("systemd"):
 		return "no systemd"
 	case f.has("lingering.on"):
 		return "the user lingers"
+	case !f.has("lingering.kill"):
+		return "KillUserProcesses is not set"
 	}
 	return "KillUserProcesses: " + strings.TrimSpace(f.one["lingering.kill"])
 }
@@ -235,11 +245,11 @@ func checkGPUs(f facts) error {
 	}
 }
 
-func gpuTexts(f facts) []string {
-	if len(f.many["gpu"]) == 0 {
+func orNone(list []string) []string {
+	if len(list) == 0 {
 		return []string{"none"}
 	}
-	return f.many["gpu"]
+	return list
 }
 
 func sizeText(n int64) string {
