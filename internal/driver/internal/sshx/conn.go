@@ -117,6 +117,10 @@ func (c *Conn) renew(ctx context.Context) (*link, *trace, error) {
 		if ctx.Err() != nil {
 			c.until = time.Time{} // the caller's haste is not the machine's fault
 		}
+		if r := fault.ReasonOf(err); c.live != nil && (r == "HostKeyChanged" || r == "HostKeyRefused" || r == "HostCertificateRefused") {
+			c.live.close() // nothing goes on until somebody has looked into it
+			c.live = nil
+		}
 		return nil, t, err
 	}
 	if c.live != nil {

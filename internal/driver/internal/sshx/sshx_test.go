@@ -271,6 +271,10 @@ func TestFirstKeyIsKept(t *testing.T) {
 	if fault.ReasonOf(err) != "HostKeyChanged" || seen.Key == nil || sshx.Fingerprint(seen.Key) != sshx.Fingerprint(two.key.PublicKey()) {
 		t.Errorf("%v, seen %+v", err, seen)
 	}
+	// The connection to the first machine would still do.
+	if _, err := c.Exec(within(t, 10*time.Second), []string{"true"}, driver.Stdio{}); fault.ReasonOf(err) != "HostKeyChanged" {
+		t.Errorf("a command after the key changed: %v", err)
+	}
 }
 
 // TestBlackHoles: each call ends with its context, whatever the server leaves unanswered.
