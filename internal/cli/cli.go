@@ -16,6 +16,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/event"
 	"github.com/zaffre-ml/zaffre/internal/cli/experiment"
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
+	"github.com/zaffre-ml/zaffre/internal/cli/inventory"
 	"github.com/zaffre-ml/zaffre/internal/cli/quickstart"
 	"github.com/zaffre-ml/zaffre/internal/cli/run"
 	"github.com/zaffre-ml/zaffre/internal/cli/text"
@@ -60,7 +61,7 @@ func Main(args []string, env Env) int {
 
 func newRoot(a *frame.App, env Env) *cobra.Command {
 	root := a.Noun("zaffre", "zaffre",
-		run.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a),
+		run.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a), inventory.Command(a),
 		workspace.Command(a), token.Command(a), event.Command(a), quickstart.Command(a),
 		serve(a, env), status(a), login(a), version(a), configCommand(a), backup(a, env), restore(a, env), completion(a))
 	root.SilenceErrors, root.SilenceUsage = true, true

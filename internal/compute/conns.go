@@ -7,6 +7,8 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
 // idleAfter is how long a connection that nobody uses stays open.
@@ -162,13 +164,17 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	if err != nil {
 		return err
 	}
-	target, err := s.driverTarget(ctx, kind, t)
+	t, secrets, err := s.stands(identity.System(ctx), kind, t) // the right was asked for at the attach
+	if err != nil {
+		return err
+	}
+	target, err := driverTarget(kind, t, secrets)
 	if err != nil {
 		return err
 	}
 	for path, keys := range references(kind, t) {
 		for _, k := range keys {
-			below, err := s.Get(ctx, k)
+			below, err := s.below(ctx, k)
 			if err != nil {
 				return err
 			}
@@ -184,18 +190,16 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	return err
 }
 
-func (s *Service) driverTarget(ctx context.Context, kind driver.Kind, t Target) (driver.Target, error) {
+// below returns a target that another one stands on.
+func (s *Service) below(ctx context.Context, k store.Key) (Target, error) {
+	if !isResource(k) {
+		return s.Get(ctx, k)
+	}
+	t, _, err := s.entryTarget(identity.System(ctx), k)
+	return t, err
+}
+
+func driverTarget(kind driver.Kind, t Target, secrets map[string]string) (driver.Target, error) {
 	options, err := driverOptions(kind, t)
-	if err != nil {
-		return driver.Target{}, err
-	}
-	out := driver.Target{ID: t.ID, Options: options, Secrets: map[string]string{}, On: map[string][]driver.Conn{}, Pinned: t.Status.Pinned}
-	for path, sealed := range t.Spec.Sealed {
-		plain, err := s.Box.Open(ctx, sealed, t.SecretPlace(path))
-		if err != nil {
-			return out, err
-		}
-		out.Secrets[path] = string(plain)
-	}
-	return out, nil
+	return driver.Target{ID: t.ID, Options: options, Secrets: secrets, On: map[string][]driver.Conn{}, Pinned: t.Status.Pinned}, err
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // setOptions checks options against the kind and puts them into t: plain ones as they are, secrets
-// sealed. first asks for the required ones and allows the immutable ones.
+// sealed. first allows the immutable ones.
 func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, options map[string]any, first bool) error {
 	known := map[string]driver.Option{}
 	for _, o := range kind.Options {
@@ -39,15 +39,13 @@ func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, o
 			return err
 		}
 	}
-	if first {
-		return required(kind, options)
-	}
 	return nil
 }
 
-func required(kind driver.Kind, options map[string]any) error {
+func required(kind driver.Kind, options map[string]any, secrets map[string]string) error {
 	for _, o := range kind.Options {
-		if _, given := options[o.Path]; o.Required && !given {
+		_, given := options[o.Path]
+		if _, sealed := secrets[o.Path]; o.Required && !given && !sealed {
 			return optionFault(o.Path, "OptionMissing", "kind "+kind.Name+" needs it: "+o.Help, "run: zaffre compute attach "+kind.Name+" --help")
 		}
 	}

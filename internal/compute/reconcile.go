@@ -57,10 +57,14 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 func (s *Service) observe(ctx context.Context, t Target) (o driver.Observation, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, observeWithin, context.DeadlineExceeded)
 	defer cancel()
-	err = s.Use(ctx, t, func(c driver.Conn) error {
-		o, err = c.Observe(ctx)
-		return err
-	})
+	before, err := s.lookUp(ctx, t)
+	if err == nil {
+		err = s.Use(ctx, t, func(c driver.Conn) error {
+			o, err = c.Observe(ctx)
+			return err
+		})
+	}
+	o.Checks = append(before, o.Checks...)
 	if err == nil && !o.Exists {
 		err = &fault.Error{
 			Code: fault.NotFound, Reason: "TargetGone", What: "the compute target is gone", Why: o.Message,

@@ -37,6 +37,8 @@ type Config struct {
 	Box     secret.Box
 	Kinds   []driver.Kind
 	Log     *slog.Logger
+	// Inventory says where targets are that are named by a resource ID alone; nil: nobody does.
+	Inventory Inventory
 	// InUse returns how many active runs a target has. Detaching asks it.
 	InUse func(ctx context.Context, target store.Key) (int, error)
 }
@@ -134,6 +136,9 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	if err := s.setOptions(ctx, kind, &t, q.Options, true); err != nil {
 		return t, false, fault.Doing(what, err)
 	}
+	if err := s.permit(ctx, kind, t); err != nil {
+		return t, false, fault.Doing(what, err)
+	}
 	err = s.Targets.Insert(ctx, t, wake(t), emit(ctx, t, "compute.attached"))
 	if fault.CodeOf(err) != fault.Exists {
 		return t, err == nil, err
@@ -219,6 +224,9 @@ func (s *Service) update(ctx context.Context, k store.Key, options map[string]an
 	}
 	if s.sameSpec(ctx, old, next) {
 		return old, nil
+	}
+	if err := s.permit(ctx, kind, next); err != nil {
+		return old, fault.Doing(what, err)
 	}
 	t, err := s.Targets.Update(ctx, k, func(t *Target) ([]store.Effect, error) {
 		state, err := t.Status.State.Move(Updating)

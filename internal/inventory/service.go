@@ -29,11 +29,11 @@ type Service struct{ Config }
 // New returns a Service.
 func New(c Config) *Service { return &Service{c} }
 
-// Request asks for an entry. A field of Values that is empty goes; fields that it does not name stay
-// as they are. Allow nil keeps who may use the entry.
+// Request asks for an entry. A field whose value is empty goes; fields that it does not name stay as
+// they are. Allow nil keeps who may use the entry.
 type Request struct {
 	Workspace, ResourceID string
-	Values                map[string]string // by the name of the field, secrets among them
+	Settings, Secrets     map[string]string // by the name of the field
 	Allow                 []string
 }
 
@@ -89,14 +89,11 @@ func check(q Request) error {
 			Fix: "use the form /subscriptions/<ID>/resourceGroups/<group>/providers/<namespace>/<type>/<name>",
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(q.Values)) {
-		f, err := fieldNamed(name)
-		if err == nil && q.Values[name] != "" {
-			err = f.check(q.Values[name])
-		}
-		if err != nil {
-			return err
-		}
+	if err := checkFields(q.Settings, false); err != nil {
+		return err
+	}
+	if err := checkFields(q.Secrets, true); err != nil {
+		return err
 	}
 	for _, who := range q.Allow {
 		if err := id.CheckName("allow", who); err != nil {
@@ -106,27 +103,45 @@ func check(q Request) error {
 	return nil
 }
 
+// checkFields reports why values cannot be kept; sealed says which of the two kinds they are.
+func checkFields(values map[string]string, sealed bool) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		f, err := fieldNamed(name)
+		switch {
+		case err != nil:
+		case f.secret && !sealed:
+			err = fieldFault(name, "FieldSecret", "it is a secret: it must be sent, and is kept, as one")
+		case !f.secret && sealed:
+			err = fieldFault(name, "FieldInvalid", "it is no secret: it must be sent among the settings")
+		case values[name] != "":
+			err = f.check(values[name])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // with returns e with what the request sets.
 func (s *Service) with(ctx context.Context, e Entry, q Request) (Entry, error) {
 	e.Settings, e.Sealed = maps.Clone(e.Settings), maps.Clone(e.Sealed)
-	for name, v := range q.Values {
-		f, err := fieldNamed(name)
+	for name, v := range q.Settings {
+		delete(e.Settings, name)
+		if v != "" {
+			e.Settings = put(e.Settings, name, v)
+		}
+	}
+	for name, v := range q.Secrets {
+		delete(e.Sealed, name)
+		if v == "" {
+			continue
+		}
+		sealed, err := s.Box.Seal(ctx, []byte(v), e.SecretPlace(name))
 		if err != nil {
 			return e, err
 		}
-		delete(e.Settings, name)
-		delete(e.Sealed, name)
-		switch {
-		case v == "":
-		case !f.secret:
-			e.Settings = put(e.Settings, name, v)
-		default:
-			sealed, err := s.Box.Seal(ctx, []byte(v), e.SecretPlace(name))
-			if err != nil {
-				return e, err
-			}
-			e.Sealed = put(e.Sealed, name, sealed)
-		}
+		e.Sealed = put(e.Sealed, name, sealed)
 	}
 	if q.Allow != nil {
 		e.Allow = slices.Compact(slices.Sorted(slices.Values(q.Allow)))
@@ -244,7 +259,7 @@ func (s *Service) Resolve(ctx context.Context, workspace, resourceID string) (Th
 	if caller := identity.From(ctx); !e.permits(caller) {
 		return Thing{}, e.denied(caller)
 	}
-	t := Thing{Options: map[string]any{}, Secrets: map[string]string{}}
+	t := Thing{ID: e.ID, Revision: e.Changed.UnixMicro(), Options: map[string]any{}, Secrets: map[string]string{}}
 	for name, text := range e.Settings {
 		f, err := fieldNamed(name)
 		if err != nil {

@@ -4,8 +4,10 @@ import "maps"
 
 // Thing is the real thing behind a resource ID, as options of a compute kind by their paths.
 type Thing struct {
-	Options map[string]any
-	Secrets map[string]string // opened
+	ID       string // of its entry, ULID
+	Revision int64  // grows with each change of the entry
+	Options  map[string]any
+	Secrets  map[string]string // opened
 }
 
 // Names reports whether a request says itself where the thing is: it then needs no entry.
@@ -31,7 +33,10 @@ func (t Thing) Fill(options map[string]any, secrets map[string]string, known map
 	if outOptions == nil {
 		outOptions = map[string]any{}
 	}
-	own := len(secrets) > 0 // the request's account counts
+	own := false // the request's account counts
+	for _, v := range secrets {
+		own = own || v != ""
+	}
 	lends := !own && len(t.Secrets) > 0
 	for _, f := range fields() {
 		v, ok := t.Options[f.path]

@@ -29,6 +29,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/event"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/reconcile"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/secret"
@@ -68,6 +69,7 @@ type server struct {
 	login        *login.Service
 	workspaces   *workspace.Service
 	computes     *compute.Service
+	inventory    *inventory.Service
 	environments *environment.Service
 	runs         *run.Service
 	events       *event.Service
@@ -104,8 +106,12 @@ func (s *server) assemble() {
 	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
 	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists})
 	s.events = event.New(s.db)
+	s.inventory = inventory.New(inventory.Config{
+		Entries: s.db.Inventory(), Box: s.keys,
+		Changed: func(ctx context.Context, ws, resource string) { s.computes.Reconsider(ctx, ws, resource) },
+	})
 	s.computes = compute.New(compute.Config{
-		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log,
+		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log, Inventory: s.inventory,
 		InUse: func(ctx context.Context, k store.Key) (int, error) { return s.runs.Active(ctx, k) },
 	})
 	s.environments = environment.New(environment.Config{
@@ -165,7 +171,7 @@ func (s *server) installation(ctx context.Context) (string, error) {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	api := native.New(native.Deps{
-		Identity: s.identity, Workspaces: s.workspaces, Computes: s.computes, Environments: s.environments, Runs: s.runs,
+		Identity: s.identity, Workspaces: s.workspaces, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs,
 		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping, Azure: s.azure(),
 		Server: client.Server{Version: Version(), ID: s.id, Started: s.started.UTC(), Ephemeral: s.cfg.Ephemeral, Database: s.db.Engine()},
 	})

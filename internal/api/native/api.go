@@ -25,6 +25,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/event"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/snapshot"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -38,6 +39,7 @@ const Prefix = "/api/v1"
 type Deps struct {
 	Identity     *identity.Service
 	Workspaces   *workspace.Service
+	Inventory    *inventory.Service
 	Computes     *compute.Service
 	Environments *environment.Service
 	Runs         *run.Service
@@ -89,6 +91,7 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a := &api{Deps: d, huma: humago.New(mux, humaConfig())}
 	a.routesServer()
 	a.routesAzure()
+	a.routesInventory()
 	a.routesComputes()
 	a.routesEnvironments()
 	a.routesSnapshots()

@@ -1,11 +1,9 @@
 package compute
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -109,9 +107,13 @@ func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
 // given returns the options that were given, by their paths.
 func (v *options) given(a *frame.App, cmd *cobra.Command) (map[string]any, error) {
 	out := map[string]any{}
+	byID := cmd.Flags().Changed("resource-id") // the inventory may have the rest; the server says if it has not
 	for _, o := range v.kind.Options {
 		f := cmd.Flags().Lookup(flagName(o))
 		if !f.Changed {
+			if byID {
+				continue
+			}
 			if err := v.absent(a, o, out); err != nil {
 				return nil, err
 			}
@@ -150,7 +152,7 @@ func valueOf(a *frame.App, o client.Option, f *pflag.Flag) (any, error) {
 	text := f.Value.String()
 	switch {
 	case o.Secret:
-		return secretFrom(a, text)
+		return a.ReadSecret(text)
 	case o.Many:
 		return f.Value.(pflag.SliceValue).GetSlice(), nil
 	case o.Type == "int":
@@ -171,22 +173,4 @@ func valueOf(a *frame.App, o client.Option, f *pflag.Flag) (any, error) {
 		return v, nil
 	}
 	return text, nil
-}
-
-// secretFrom reads a secret from a file, or from Stdin if the file is "-".
-func secretFrom(a *frame.App, file string) (string, error) {
-	var b []byte
-	var err error
-	if file == "-" {
-		b, err = io.ReadAll(io.LimitReader(bufio.NewReader(a.Stdin), 1<<20))
-	} else {
-		b, err = os.ReadFile(file)
-	}
-	if err != nil {
-		return "", &fault.Error{
-			Code: fault.NotFound, Reason: "SecretFileUnreadable", What: "the secret cannot be read",
-			Why: err.Error(), Fix: `give a readable file, or "-" for the standard input`,
-		}
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
 }

@@ -46,6 +46,13 @@ func (a *App) WorkspaceNames() []string {
 	}, func(w client.Workspace) string { return w.Name })
 }
 
+// ResourceNames lists the resource IDs of the inventory.
+func (a *App) ResourceNames() []string {
+	return namesOf(a, func(ctx context.Context, s *Session) (client.Page[client.InventoryEntry], error) {
+		return s.Inventory(ctx, s.WS, client.Cursor{Limit: 200})
+	}, func(e client.InventoryEntry) string { return e.ResourceID })
+}
+
 // KindNames lists the kinds of compute targets.
 func (a *App) KindNames() []string {
 	return namesOf(a, func(ctx context.Context, s *Session) (client.Page[client.Kind], error) {

@@ -8,6 +8,7 @@ func english() map[string]string {
 	maps.Copy(out, enHelp())
 	maps.Copy(out, enFlags())
 	maps.Copy(out, enTalk())
+	maps.Copy(out, enAzure())
 	return out
 }
 

@@ -8,6 +8,7 @@ func japanese() map[string]string {
 	maps.Copy(out, jaHelp())
 	maps.Copy(out, jaFlags())
 	maps.Copy(out, jaTalk())
+	maps.Copy(out, jaAzure())
 	return out
 }
 
