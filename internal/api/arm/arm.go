@@ -101,7 +101,11 @@ func (a *api) routes(mux *http.ServeMux) {
 	get(wsPath, a.within(a.getWorkspace))
 	get(wsPath+"/computes", a.within(a.listComputes))
 	get(onePath, a.within(a.getCompute))
-	get(onePath+"/operations/{operation}", a.within(a.operation))
+	mux.HandleFunc("GET "+onePath+"/operations/{operation}", func(w http.ResponseWriter, r *http.Request) {
+		v, err := a.within(a.operation)(r)
+		w.Header().Set("Retry-After", "1") // azure-core looks at that of the latest answer, and else waits for 30 s
+		answer(w, r, http.StatusOK, v, err)
+	})
 	get(wsPath+"/linkedServices", a.within(a.listLinked))
 	get(wsPath+"/linkedServices/{name}", a.within(a.getLinked))
 

@@ -19,7 +19,7 @@ def vm(name, password, **more):
                                  ssh_settings=VirtualMachineSshSettings(admin_username="ada", admin_password=password, ssh_port=2222), **more)
 
 got = ml.compute.begin_create_or_update(vm("my-vm", "s3cret-canary", tags={"team": "x"}, description="mine")).result()
-print("state", got.provisioning_state, got.type, got.ssh_settings.ssh_port, got.ssh_settings.admin_username, got.description, got.tags)
+print("state", got.provisioning_state.value, got.type, got.ssh_settings.ssh_port, got.ssh_settings.admin_username, got.description, got.tags)
 got = ml.compute.get("my-vm")
 print("got", got.name, got.resource_id, got.provisioning_errors)
 try:
