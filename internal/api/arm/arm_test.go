@@ -67,7 +67,14 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	dir := t.TempDir()
+	r, stop := rigIn(t, t.TempDir())
+	t.Cleanup(stop)
+	return r
+}
+
+// rigIn opens a folder, which another rig may have filled before.
+func rigIn(t testing.TB, dir string) (_ *rig, stop func()) {
+	t.Helper()
 	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(dir, "z.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -85,12 +92,11 @@ func newRig(t testing.TB) *rig {
 	if _, _, err := workspaces.Create(identity.System(t.Context()), ws); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.computes.Close(); db.Close() })
 	r.Handler = arm.New(arm.Deps{
 		Authenticate: known, Workspaces: workspaces, Computes: r.computes,
 		Installation: installation, Tenant: "99999999-0000-0000-0000-000000000000", BodyLimit: 1 << 20,
 	})
-	return r
+	return r, func() { r.computes.Close(); db.Close() }
 }
 
 func known(_ context.Context, bearer string) (identity.Caller, error) {
@@ -268,6 +274,54 @@ func (r *rig) fill(t testing.TB, n int) {
 			"properties":{"address":"10.0.0.%d","administratorAccount":{"username":"u","password":"p"}}}}`, i, i))
 		if w.Code != http.StatusCreated {
 			t.Fatalf("%d: %s", w.Code, w.Body)
+		}
+	}
+}
+
+// TestOperationsSurviveARestart follows operations on a server that was started anew in between.
+func TestOperationsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r, stop := rigIn(t, dir)
+	vm := `{"properties":{"computeType":"VirtualMachine","properties":{"address":"h","administratorAccount":{"username":"u"}}}}`
+	begin := func(line, body string) string {
+		w := r.do(t, line, body)
+		at := w.Header().Get("Azure-AsyncOperation")
+		if w.Code >= 300 || at == "" {
+			t.Fatalf("%s: %d: %s", line, w.Code, w.Body)
+		}
+		return strings.TrimPrefix(at, "https://zaffre.test:8443")
+	}
+	attach := begin("PUT {ws}/computes/gpu", vm)
+	refused := begin("PUT {ws}/computes/gpu", `{"properties":{"computeType":"Batch"}}`)
+	unsupported := begin("PUT {ws}/computes/batch", `{"properties":{"computeType":"Batch"}}`)
+	begin("PUT {ws}/computes/gone", vm)
+	detach := begin("DELETE {ws}/computes/gone?underlyingResourceAction=detach", "")
+	stop()
+	r, stop = rigIn(t, dir)
+	defer stop()
+	status := func(path string) string {
+		var v struct {
+			Status string
+			Error  struct{ Code string }
+		}
+		w := r.do(t, "GET "+path, "")
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil || w.Code != http.StatusOK || w.Header().Get("Retry-After") == "" {
+			t.Fatalf("%d, %v: %s", w.Code, err, w.Body)
+		}
+		return strings.TrimSpace(v.Status + " " + v.Error.Code)
+	}
+	if got := status(attach); got != "InProgress" {
+		t.Errorf("the attach: %s", got)
+	}
+	if _, err := r.computes.Reconcile(t.Context(), ws+"/gpu"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		attach: "Succeeded", refused: "Failed ComputeTypeUnsupported", unsupported: "Failed ComputeTypeUnsupported", detach: "Succeeded",
+	} {
+		if got := status(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 }
