@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -37,9 +38,11 @@ func New(c Config) *Service { return &Service{c} }
 // version: nothing is added.
 func (s *Service) Register(ctx context.Context, e Environment) (Environment, error) {
 	what := fmt.Sprintf("cannot register environment %q", e.Name)
-	if err := s.check(ctx, e); err != nil {
+	plan, err := s.check(ctx, e)
+	if err != nil {
 		return e, fault.Doing(what, err)
 	}
+	e.Definition.Env = merged(plan.Variables, e.Definition.Env)
 	e.Digest, e.CreatedBy, e.Created = Digest(e.Definition), identity.From(ctx).Name, time.Now()
 	for {
 		versions, _, err := s.Environments.List(ctx, Filter{Workspace: e.Workspace, Name: e.Name}, store.Page{Limit: 1000})
@@ -63,24 +66,33 @@ func (s *Service) Register(ctx context.Context, e Environment) (Environment, err
 	}
 }
 
-func (s *Service) check(ctx context.Context, e Environment) error {
+// merged adds the variables of the conda specification to those of the definition, which win.
+func merged(conda, own map[string]string) map[string]string {
+	if len(conda) == 0 {
+		return own
+	}
+	out := maps.Clone(conda)
+	maps.Copy(out, own)
+	return out
+}
+
+func (s *Service) check(ctx context.Context, e Environment) (plan conda.Plan, err error) {
 	if err := identity.Require(ctx, e.Workspace, identity.Contributor); err != nil {
-		return err
+		return plan, err
 	}
 	if err := id.CheckName("name", e.Name); err != nil {
-		return err
+		return plan, err
 	}
 	if strings.Contains(e.Name, ":") {
-		return &fault.Error{
+		return plan, &fault.Error{
 			Code: fault.Invalid, Reason: "NameInvalid", What: "the name cannot be used",
 			Why: "a colon separates an environment's name from its version", Fix: "choose a name without a colon", Field: "name",
 		}
 	}
 	if e.Definition.UserManaged {
-		return nil
+		return plan, nil
 	}
-	_, err := conda.Translate(e.Definition.Conda, e.Definition.Pip)
-	return err
+	return conda.Translate(e.Definition.Conda, e.Definition.Pip)
 }
 
 // Get returns the version that a reference means: "name" and "name:latest" are the newest,

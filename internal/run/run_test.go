@@ -222,6 +222,20 @@ func TestEnvironmentIsBuiltOnce(t *testing.T) {
 	}
 }
 
+func TestCondaVariablesReachTheJob(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	e, err := s.Environments.Register(owner(t.Context()), environment.Environment{Workspace: domaintest.Workspace, Name: "v", Definition: driver.Definition{
+		Conda: []byte("dependencies: [numpy]\nvariables: {A: conda, B: conda}\n"), Env: map[string]string{"B": "own"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"A": "conda", "B": "own"}, e.Definition.Env); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestFollowLog(t *testing.T) {
 	t.Parallel()
 	s := domaintest.New(t)
