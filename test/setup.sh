@@ -19,18 +19,35 @@ export TEST_UV_CACHE=${TEST_UV_CACHE:-$cache/uv}
 mkdir -p "$TEST_UV_CACHE"
 command -v python3 >/dev/null || missing python "install python3"
 
+export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
+started=()
+stop() { for engine in "${started[@]}"; do bash "$here/engines/$engine.sh" down; done; }
+trap stop EXIT
+start() { # start ENGINE NAME: and take over what it says of itself
+  if ! bash "$here/engines/$1.sh" up; then
+    missing "$2" "it did not start"
+    return
+  fi
+  started+=("$1")
+  eval "$(bash "$here/engines/$1.sh" env)"
+}
+root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
 # PostgreSQL, a private one: root may install it, others need Debian's package.
 if [ -z "${TEST_POSTGRES_URL:-}" ]; then
-  export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
-  if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; then
-    if bash "$here/engines/postgres.sh" up; then
-      eval "$(bash "$here/engines/postgres.sh" env)"
-      trap 'bash "$here/engines/postgres.sh" down' EXIT
-    else
-      missing postgres "it did not start"
-    fi
+  if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || root; then
+    start postgres postgres
   else
     missing postgres "install Debian's package postgresql, or run as root"
+  fi
+fi
+
+# Two machines behind OpenSSH, in network namespaces of their own: only root can make them.
+if [ -z "${TEST_SSHD:-}" ]; then
+  if root; then
+    start sshd sshd
+  else
+    missing sshd "it takes root to make network namespaces"
   fi
 fi
 
