@@ -208,12 +208,12 @@ func (s *Service) update(ctx context.Context, k store.Key, options map[string]an
 	if err != nil {
 		return old, fault.Doing(what, err)
 	}
+	if old.Spec.Refused {
+		return old, fault.Doing(what, old.Status.Error)
+	}
 	kind, err := s.Kind(old.Kind)
 	if err != nil {
 		return old, fault.Doing(what, err)
-	}
-	if old.Spec.Refused {
-		return old, fault.Doing(what, old.Status.Error)
 	}
 	next := old.clone()
 	if foreign != nil {
