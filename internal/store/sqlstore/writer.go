@@ -156,17 +156,27 @@ func (w *writer) try(batch []*job) error {
 		w.disconnect()
 		return err
 	}
-	for _, j := range batch {
-		if err := w.savepoint(ctx, j); err != nil {
-			w.disconnect()
-			return err
-		}
-	}
-	if err := w.do(ctx, "COMMIT"); err != nil {
+	if err := w.finish(ctx, batch); err != nil {
 		w.disconnect()
 		return err
 	}
 	return nil
+}
+
+// finish runs a batch in the transaction that has begun, and ends it.
+func (w *writer) finish(ctx context.Context, batch []*job) error {
+	if len(batch) == 1 { // most are: no savepoint where nobody else's update is at stake
+		if w.perform(ctx, batch[0]); batch[0].refused() {
+			return w.undo(ctx, batch[0], "ROLLBACK")
+		}
+		return w.do(ctx, "COMMIT")
+	}
+	for _, j := range batch {
+		if err := w.savepoint(ctx, j); err != nil {
+			return err
+		}
+	}
+	return w.do(ctx, "COMMIT")
 }
 
 // synchronous has the commit of a batch wait for the disk if an update in it is to last. What only
@@ -195,19 +205,30 @@ func (w *writer) savepoint(ctx context.Context, j *job) error {
 	if err := w.do(ctx, "SAVEPOINT one"); err != nil {
 		return err
 	}
+	w.perform(ctx, j)
+	if j.refused() {
+		if err := w.undo(ctx, j, "ROLLBACK TO one"); err != nil {
+			return err
+		}
+	}
+	return w.do(ctx, "RELEASE one")
+}
+
+func (w *writer) perform(ctx context.Context, j *job) {
 	t := &tx{ctx: ctx, q: w.stmts}
 	j.panicked, j.err = protect(j.do, t)
 	j.news = t.news
-	if j.err == nil && j.panicked == nil {
-		return w.do(ctx, "RELEASE one")
+}
+
+func (j *job) refused() bool { return j.err != nil || j.panicked != nil }
+
+// undo takes back what an update did.
+func (w *writer) undo(ctx context.Context, j *job, statement string) error {
+	err := w.do(ctx, statement)
+	if err != nil && fault.Retryable(j.err) {
+		return j.err // a full disk says more than the transaction that went with it
 	}
-	if err := w.do(ctx, "ROLLBACK TO one"); err != nil {
-		if fault.Retryable(j.err) {
-			return j.err // a full disk says more than the savepoint that went with it
-		}
-		return err // and never what this caller alone was refused for
-	}
-	return w.do(ctx, "RELEASE one")
+	return err // and never what this caller alone was refused for
 }
 
 // protect keeps a panic of a caller's function for that caller.
