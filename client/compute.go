@@ -55,6 +55,14 @@ func (c *Client) DetachCompute(ctx context.Context, ws, name string, o DetachOpt
 	return p.Items, err
 }
 
+// TrustCompute holds a target from now on to the host key that was seen last, and looks at it anew: see
+// AttachCompute. It is not repeated when the server does not answer.
+func (c *Client) TrustCompute(ctx context.Context, ws, name string) (Compute, error) {
+	k := post("workspaces", ws, "computes", name, "trust")
+	k.once = true
+	return fetch[Compute](ctx, c, k)
+}
+
 // CheckCompute looks at a target now, and returns it with what was seen.
 func (c *Client) CheckCompute(ctx context.Context, ws, name string) (Compute, error) {
 	return fetch[Compute](ctx, c, post("workspaces", ws, "computes", name, "check"))

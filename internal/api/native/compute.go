@@ -24,6 +24,7 @@ func (a *api) routesComputes() {
 	huma.Register(a.huma, a.op(http.MethodPatch, one, "update-compute", "Change options of a compute target; the others stay"), a.updateCompute)
 	huma.Register(a.huma, a.op(http.MethodDelete, one, "detach-compute", "Detach a compute target: the machine stays, what zaffre left on it goes"), a.detachCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/check", "check-compute", "Look at a compute target now"), a.checkCompute)
+	huma.Register(a.huma, a.op(http.MethodPost, one+"/trust", "trust-compute", "Hold a compute target to what was seen of it last: a new host key"), a.trustCompute)
 }
 
 func (a *api) listComputes(ctx context.Context, in *struct {
@@ -121,5 +122,10 @@ func (a *api) detachCompute(ctx context.Context, in *struct {
 
 func (a *api) checkCompute(ctx context.Context, in *ComputePath) (*out[client.Compute], error) {
 	t, err := a.Computes.Check(ctx, compute.KeyOf(in.Workspace, in.Name))
+	return a.answerCompute(ctx, t, err)
+}
+
+func (a *api) trustCompute(ctx context.Context, in *ComputePath) (*out[client.Compute], error) {
+	t, err := a.Computes.Trust(ctx, compute.KeyOf(in.Workspace, in.Name))
 	return a.answerCompute(ctx, t, err)
 }

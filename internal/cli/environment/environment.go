@@ -20,9 +20,7 @@ import (
 
 // Command returns the noun "environment".
 func Command(a *frame.App) *cobra.Command {
-	cmd := a.Noun("environment", "environment", list(a), show(a), build(a))
-	cmd.Aliases = []string{"env"}
-	return cmd
+	return a.Noun("environment", "environment", list(a), show(a), build(a))
 }
 
 // extensions are those of files that define an environment.

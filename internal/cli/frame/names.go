@@ -53,6 +53,13 @@ func (a *App) ResourceNames() []string {
 	}, func(e client.InventoryEntry) string { return e.ResourceID })
 }
 
+// PrincipalNames lists the client IDs of service principals.
+func (a *App) PrincipalNames() []string {
+	return namesOf(a, func(ctx context.Context, s *Session) (client.Page[client.Principal], error) {
+		return s.Principals(ctx, client.Cursor{Limit: 200})
+	}, func(p client.Principal) string { return p.ID })
+}
+
 // KindNames lists the kinds of compute targets.
 func (a *App) KindNames() []string {
 	return namesOf(a, func(ctx context.Context, s *Session) (client.Page[client.Kind], error) {

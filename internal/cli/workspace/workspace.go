@@ -10,7 +10,7 @@ import (
 
 // Command returns the noun "workspace".
 func Command(a *frame.App) *cobra.Command {
-	cmd := a.Noun("workspace", "workspace", list(a), create(a), show(a), use(a))
+	cmd := a.Noun("workspace", "workspace", list(a), create(a), show(a), use(a), config(a))
 	cmd.Aliases = []string{"ws"}
 	return cmd
 }

@@ -1,0 +1,26 @@
+package compute
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/zaffre-ml/zaffre/internal/cli/frame"
+)
+
+func trust(a *frame.App) *cobra.Command {
+	cmd := a.Command("compute.trust", "trust NAME", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+		s, err := a.Connect()
+		if err != nil {
+			return err
+		}
+		c, err := s.TrustCompute(cmd.Context(), s.WS, args[0])
+		if err != nil {
+			return a.Suggest(err, args[0], a.ComputeNames)
+		}
+		if c, err = settled(cmd.Context(), s, c); err != nil {
+			return err
+		}
+		return verdict(a, c)
+	})
+	cmd.ValidArgsFunction = frame.Names(a.ComputeNames)
+	return cmd
+}
