@@ -11,7 +11,7 @@ import (
 type State string
 
 const (
-	NotStarted      State = "NotStarted"      // accepted
+	NotStarted      State = "NotStarted"      // accepted; a run without an environment begins as Queued
 	Preparing       State = "Preparing"       // its environment is being built
 	Queued          State = "Queued"          // waiting for slots, or started and not yet running
 	Running         State = "Running"         // its process runs

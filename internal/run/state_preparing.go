@@ -19,16 +19,13 @@ func (s *Service) prepare(ctx context.Context, r Run) (step, error) {
 	if r.Status.Cancel {
 		return s.moveTo(ctx, r, CancelRequested, nil)
 	}
-	if r.Spec.Digest == "" {
-		return s.enqueue(ctx, r, nil)
-	}
 	b, err := s.build(ctx, r)
 	if err != nil {
 		return step{}, err
 	}
 	switch b.Status.State {
 	case driver.BuildDone:
-		return s.enqueue(ctx, r, &b)
+		return s.enqueue(ctx, r, b)
 	case driver.BuildFailed:
 		return step{}, buildFault(r, b)
 	}
@@ -63,16 +60,14 @@ func buildFault(r Run, b environment.Build) error {
 	}
 }
 
-func (s *Service) enqueue(ctx context.Context, r Run, b *environment.Build) (step, error) {
+func (s *Service) enqueue(ctx context.Context, r Run, b environment.Build) (step, error) {
 	_, err := s.Runs.Update(ctx, r.Key(), func(r *Run) ([]store.Effect, error) {
 		if r.Status.State != NotStarted && r.Status.State != Preparing {
 			return nil, nil
 		}
-		if b != nil {
-			r.Status.Warnings = b.Status.Warnings
-			if !b.Started.Before(r.Created) {
-				r.setCondition(Condition{Type: "Environment", OK: true, Reason: "Built", Message: "the environment was built by " + b.Status.Way + " with Python " + b.Status.Python})
-			}
+		r.Status.Warnings = b.Status.Warnings
+		if !b.Started.Before(r.Created) {
+			r.setCondition(Condition{Type: "Environment", OK: true, Reason: "Built", Message: "the environment was built by " + b.Status.Way + " with Python " + b.Status.Python})
 		}
 		moved, err := r.move(Queued)
 		return append(moved, wakePlacement(*r)), err

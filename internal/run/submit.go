@@ -46,7 +46,11 @@ func (s *Service) Submit(ctx context.Context, q Request) (r Run, created bool, e
 	if r.Number, err = s.number(ctx, q.Workspace, q.Experiment); err != nil {
 		return r, false, fault.Doing(what, err)
 	}
-	err = s.Runs.Insert(ctx, r, wake(r), r.emit(r.CreatedBy, "run.submitted"))
+	first := wake(r)
+	if r.Status.State == Queued {
+		first = wakePlacement(r)
+	}
+	err = s.Runs.Insert(ctx, r, first, r.emit(r.CreatedBy, "run.submitted"))
 	if fault.CodeOf(err) == fault.Exists { // the same request, at the same time
 		r, err = s.again(ctx, q)
 		return r, false, fault.Doing(what, err)
@@ -60,9 +64,13 @@ func newRun(ctx context.Context, q Request) Run {
 	if name == "" {
 		name = uid
 	}
+	state := NotStarted
+	if q.Spec.Digest == "" {
+		state = Queued // there is nothing to prepare
+	}
 	return Run{
 		Workspace: q.Workspace, Name: name, ID: uid, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent,
-		Origin: Managed, Tags: q.Tags, Spec: q.Spec, Status: Status{State: NotStarted, Changed: now},
+		Origin: Managed, Tags: q.Tags, Spec: q.Spec, Status: Status{State: state, Changed: now},
 		CreatedBy: identity.From(ctx).Name, Created: now,
 	}
 }
