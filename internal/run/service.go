@@ -23,6 +23,7 @@ type Config struct {
 	Experiments  ExperimentStore
 	Artifacts    ArtifactStore
 	Claims       store.Claims
+	Queue        store.Queue
 	Events       store.Events
 	Computes     *compute.Service
 	Environments *environment.Service

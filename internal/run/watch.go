@@ -101,13 +101,7 @@ func (s *Service) wakeJob(job string) {
 	}
 }
 
-// wake has the reconciler look at a run that has not ended.
+// wake has the reconciler look at a run now.
 func (s *Service) wake(ctx context.Context, k store.Key) error {
-	_, err := s.Runs.Update(ctx, k, func(r *Run) ([]store.Effect, error) {
-		if r.Status.State.Final() {
-			return nil, nil
-		}
-		return []store.Effect{wake(*r)}, nil
-	})
-	return err
+	return s.Queue.Wake(ctx, store.Wake{Kind: WorkKind, ID: k.String()})
 }

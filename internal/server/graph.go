@@ -118,7 +118,7 @@ func (s *server) assemble() {
 		Environments: s.db.Environments(), Builds: s.db.Builds(), Computes: s.computes, Blobs: s.blobs, Log: s.log,
 	})
 	s.runs = run.New(run.Config{
-		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Artifacts: s.db.Artifacts(), Claims: s.db, Events: s.db,
+		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Artifacts: s.db.Artifacts(), Claims: s.db, Queue: s.db, Events: s.db,
 		Computes: s.computes, Environments: s.environments, Snapshots: s.snapshots, Blobs: s.blobs, Log: s.log,
 	})
 	s.metrics = newMetrics(s.db)

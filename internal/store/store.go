@@ -104,6 +104,9 @@ type Queue interface {
 	Settle(ctx context.Context, l Lease, next time.Time) error
 	// Fail is Settle that counts: it increments Attempt, which Settle sets back to 0.
 	Fail(ctx context.Context, l Lease, next time.Time) error
+	// Wake has a record looked at without writing it. Unlike the effect Wake it may be lost with the
+	// machine's power: for news that polling would bring too.
+	Wake(ctx context.Context, w Wake) error
 	// NextDue returns when the earliest record of a kind is due; zero when none is.
 	NextDue(ctx context.Context, kind string) (time.Time, error)
 	// Woken returns a channel that receives after a commit that woke records of a kind. It may

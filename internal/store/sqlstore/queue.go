@@ -63,6 +63,11 @@ const (
 	settleBad  = settleSQL + `attempt + 1 WHERE kind = $1 AND id = $2 AND lease_token = $3 RETURNING next_at`
 )
 
+// Wake implements store.Queue.
+func (d *DB) Wake(ctx context.Context, w store.Wake) error {
+	return d.lease(ctx, func(t *tx) error { return t.wake([]store.Wake{w}) })
+}
+
 // Settle implements store.Queue.
 func (d *DB) Settle(ctx context.Context, l store.Lease, next time.Time) error {
 	return d.settle(ctx, settleGood, l, next)

@@ -27,6 +27,7 @@ func testQueue(t *testing.T, open func(*testing.T) Store) {
 		"refuses a lost lease":     refusesLost,
 		"knows when the next is":   knowsNext,
 		"the earliest wake counts": earliestWake,
+		"wakes without a write":    wakesAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -344,4 +345,14 @@ func wakeRace(t *testing.T, s Store) {
 			t.Errorf("record %d was changed %d times, the workers last saw %d", i, e.Runs, seen[key(i).String()])
 		}
 	}
+}
+
+func wakesAlone(t *testing.T, c *clocked) {
+	must(t, c.Wake(t.Context(), store.Wake{Kind: "k", ID: "a"}))
+	lease := c.claim(2, 1)[0]
+	must(t, c.Wake(t.Context(), store.Wake{Kind: "k", ID: "a"})) // while somebody works on it
+	must(t, c.Settle(t.Context(), lease, time.Time{}))
+	again := c.claim(2, 1)[0]
+	must(t, c.Settle(t.Context(), again, time.Time{}))
+	c.claim(2, 0)
 }
