@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/config"
@@ -55,6 +56,10 @@ func RunWith(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Lo
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	for deadline := time.Now().Add(time.Second); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(deadline) && ctx.Err() == nil; {
+		time.Sleep(50 * time.Millisecond) // a server that was just killed may not be gone yet
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+	}
 	if err != nil {
 		return nil, &fault.Error{
 			Code: fault.Precondition, Reason: "ListenFailed", What: "the server cannot listen on " + address,
