@@ -73,13 +73,19 @@ func start(t testing.TB) *box {
 
 func startIn(t testing.TB, dir string, flags map[string]string, world *fake.World) *box {
 	t.Helper()
+	return startWith(t, dir, flags, world, fake.Kind(world))
+}
+
+// startWith is startIn with kinds of its own.
+func startWith(t testing.TB, dir string, flags map[string]string, world *fake.World, kinds ...driver.Kind) *box {
+	t.Helper()
 	b := &box{data: dir, world: world, log: &syncBuffer{}, out: &syncBuffer{}}
 	cfg := configOf(t, dir, flags)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		done <- server.RunWith(ctx, cfg, b.out, log, server.Options{Kinds: []driver.Kind{fake.Kind(world)}})
+		done <- server.RunWith(ctx, cfg, b.out, log, server.Options{Kinds: kinds})
 	}()
 	b.stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {

@@ -93,6 +93,7 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesAzure()
 	a.routesInventory()
 	a.routesComputes()
+	a.routesShell()
 	a.routesEnvironments()
 	a.routesSnapshots()
 	a.routesRuns()

@@ -35,6 +35,8 @@ func enAzure() map[string]string {
 		"principal.delete.long":  "Delete service principals. Their secrets and tokens end at once.",
 		"compute.trust.short":    "Accept the new host key of a compute target",
 		"compute.trust.long":     "Hold a compute target from now on to the host key that was seen last, and look at it. Compare the\nkey first with what the machine itself says, for example by its console.",
+		"compute.ssh.short":      "Open a shell on a compute target",
+		"compute.ssh.long":       "Open a shell on a compute target, through the server's connection: no credential is shown and no port\nis needed. After -- stands a command, which runs without a terminal and without a shell around it; the\nexit code is the command's.",
 		"flag.principal.expires": "end the life of the secret after this `DURATION`; 0 is never",
 		"flag.env.shell":         "`SHELL` that reads it: sh (bash, zsh, dash and others) or fish",
 		"flag.env.principal":     "log in as the service principal with this `CLIENT-ID`, not with your token",

@@ -35,6 +35,8 @@ func jaAzure() map[string]string {
 		"principal.delete.long":  "サービスプリンシパルを消します。シークレットとトークンはただちに無効になります。",
 		"compute.trust.short":    "計算ターゲットの新しいホスト鍵を受け入れる",
 		"compute.trust.long":     "最後に見えたホスト鍵を以後の正しい鍵とし、計算ターゲットを調べます。その前に、コンソールなどで\nマシン自身が示す鍵と比べてください。",
+		"compute.ssh.short":      "計算ターゲットでシェルを開く",
+		"compute.ssh.long":       "サーバーの接続を通して、計算ターゲットでシェルを開きます。認証情報は表示されず、ポートも要りません。\n-- の後にはコマンドを書けます。コマンドは端末もシェルも介さずに動き、終了コードはコマンドのものです。",
 		"flag.principal.expires": "シークレットの寿命 (`DURATION`)。0 は無期限",
 		"flag.env.shell":         "読み込む `SHELL`: sh (bash、zsh、dash など) または fish",
 		"flag.env.principal":     "自分のトークンではなく、この `CLIENT-ID` のサービスプリンシパルでログインする",

@@ -74,6 +74,7 @@ func examples() map[string]string {
 		"principal.rotate":  {"zaffre principal rotate CLIENT-ID > secret.txt", "zaffre principal rotate --expires 2160h CLIENT-ID -o json"},
 		"principal.delete":  {"zaffre principal delete CLIENT-ID", "zaffre principal delete $(zaffre principal list -o name)"},
 		"compute.trust":     {"zaffre compute trust box", "zaffre compute trust box -o json"},
+		"compute.ssh":       {"zaffre compute ssh box", "zaffre compute ssh box -- nvidia-smi", "tar c data | zaffre compute ssh box -- tar x"},
 		"inventory":         {"zaffre inventory list", "zaffre inventory show /subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/VM"},
 		"inventory.add":     {"zaffre inventory add /subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/VM address=10.0.0.4 via=bastion", "zaffre inventory add RESOURCE-ID user=ubuntu --secret privateKey=$HOME/.ssh/id_ed25519 --allow ci"},
 		"inventory.list":    {"zaffre inventory list", "zaffre inventory list -o yaml > inventory.yaml"},
