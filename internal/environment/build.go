@@ -97,7 +97,7 @@ func (s *Service) BuildOf(ctx context.Context, workspace, ref string, target sto
 }
 
 const (
-	buildSoon  = 100 * time.Millisecond // between looks at a young build
+	buildSoon  = 20 * time.Millisecond // between looks at a young build
 	buildLater = time.Second
 	callWithin = 20 * time.Second // one call to a target
 )
@@ -193,7 +193,7 @@ func (s *Service) finish(ctx context.Context, b Build, status driver.BuildStatus
 		}
 		now.Status, now.Ended = status, time.Now()
 		return []store.Effect{store.Emit{
-			Workspace: b.TargetKey.Workspace, Subject: "build/" + b.Target + "/" + b.Digest, Type: "build." + string(status.State), Actor: "system",
+			Workspace: b.TargetKey.Workspace, Subject: b.Subject(), Type: "build." + string(status.State), Actor: "system",
 			Data: map[string]string{"way": status.Way, "reason": status.Reason},
 		}}, nil
 	})

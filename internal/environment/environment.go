@@ -58,6 +58,9 @@ type Build struct {
 // Key returns the record's key: the target's ID stands in for a workspace.
 func (b Build) Key() store.Key { return store.Key{Workspace: b.Target, Name: b.Digest} }
 
+// Subject is what the events of the build are about, in the workspace of its target.
+func (b Build) Subject() string { return "build/" + b.Target + "/" + b.Digest }
+
 // WorkKind is the kind of the work rows of builds.
 const WorkKind = "build"
 

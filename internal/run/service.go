@@ -38,6 +38,7 @@ type Service struct {
 	Config
 	logs     *logHub
 	watchers *watchers
+	builds   *waiting
 	ctx      context.Context // of the goroutines that follow logs and watch targets
 	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
@@ -46,7 +47,7 @@ type Service struct {
 // New returns a Service. Close it.
 func New(c Config) *Service {
 	ctx, stop := context.WithCancelCause(identity.System(context.Background()))
-	return &Service{Config: c, logs: newLogHub(), watchers: newWatchers(), ctx: ctx, stop: stop}
+	return &Service{Config: c, logs: newLogHub(), watchers: newWatchers(), builds: &waiting{runs: map[string][]store.Key{}}, ctx: ctx, stop: stop}
 }
 
 // Close ends what the service does in the background. Runs go on where they run.

@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -11,8 +13,8 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-// buildPoll is how often a run looks at the build that it waits for.
-const buildPoll = 200 * time.Millisecond
+// buildPoll is how often a run looks at the build that it waits for, if nobody wakes it.
+const buildPoll = time.Second
 
 // prepare waits until the run's environment is built, and then puts the run into the queue.
 func (s *Service) prepare(ctx context.Context, r Run) (step, error) {
@@ -34,7 +36,61 @@ func (s *Service) prepare(ctx context.Context, r Run) (step, error) {
 	}); err != nil {
 		return step{}, err
 	}
+	s.awaitBuild(b, r.Key())
 	return step{after: buildPoll}, nil
+}
+
+// awaitBuild has a run woken when a build ends. There is one watch per build, however many runs
+// wait for it.
+func (s *Service) awaitBuild(b environment.Build, run store.Key) {
+	if !s.builds.add(b.Subject(), run) || s.ctx.Err() != nil {
+		return
+	}
+	changed, stop := s.Events.Subscribe(b.TargetKey.Workspace, b.Subject())
+	s.wg.Go(func() {
+		defer stop()
+		for s.ctx.Err() == nil {
+			now, err := s.Environments.Builds.Get(s.ctx, b.Key())
+			if err != nil || now.Status.State != driver.BuildRunning {
+				break
+			}
+			select {
+			case <-changed:
+			case <-time.After(buildPoll):
+			case <-s.ctx.Done():
+			}
+		}
+		for _, k := range s.builds.take(b.Subject()) {
+			if err := s.wake(s.ctx, k); err != nil {
+				s.Log.DebugContext(s.ctx, "run not woken", "run", k.Name, "err", err)
+			}
+		}
+	})
+}
+
+// waiting knows which runs wait for which build.
+type waiting struct {
+	mu   sync.Mutex
+	runs map[string][]store.Key // by the build's subject
+}
+
+// add reports whether the run is the first that waits for the build.
+func (w *waiting) add(build string, run store.Key) (first bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first = w.runs[build] == nil
+	if !slices.Contains(w.runs[build], run) {
+		w.runs[build] = append(w.runs[build], run)
+	}
+	return first
+}
+
+func (w *waiting) take(build string) []store.Key {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.runs[build]
+	delete(w.runs, build)
+	return out
 }
 
 func (s *Service) build(ctx context.Context, r Run) (environment.Build, error) {
