@@ -17,6 +17,7 @@ const ShellUpgrade = "zaffre-shell"
 // ShellRequest asks for a shell or a command on a compute target.
 type ShellRequest struct {
 	Command  []string `json:"command,omitempty" doc:"Without a shell around it; none is the user's login shell"`
+	Dial     string   `json:"dial,omitempty" maxLength:"300" doc:"host:port: no command, but a stream to there, as the machine sees it"`
 	Terminal bool     `json:"terminal,omitempty" doc:"Of the login shell"`
 	Columns  int      `json:"columns,omitempty" minimum:"0" maximum:"65535"`
 	Rows     int      `json:"rows,omitempty" minimum:"0" maximum:"65535"`

@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 			e.Vars = append(e.Vars, "HOME="+home, "ZAFFRE_DATA="+filepath.Join(e.WorkDir, "data"), "ZAFFRE_LISTEN=127.0.0.1:0", "ZAFFRE_LOCAL_USER=same",
 				"ZAFFRE_LOCAL_SLOTS=4", "XDG_CACHE_HOME="+filepath.Join(home, ".cache"), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "NL=\n")
 			for _, v := range os.Environ() {
-				if strings.HasPrefix(v, "PIP_") || strings.HasPrefix(v, "UV_") || strings.HasPrefix(v, "SSL_") {
+				if strings.HasPrefix(v, "PIP_") || strings.HasPrefix(v, "UV_") || strings.HasPrefix(v, "SSL_") || strings.HasPrefix(v, "ENGINES_") {
 					e.Vars = append(e.Vars, v)
 				}
 			}
@@ -58,11 +58,16 @@ func TestScripts(t *testing.T) {
 		},
 		// A package index is there for scripts that build environments: test/setup.sh says so.
 		Condition: func(cond string) (bool, error) {
-			if cond != "index" {
+			variable, need := "TEST_UV_CACHE", "uv"
+			switch cond {
+			case "index":
+			case "sshd": // real machines: test/engines/sshd.sh
+				variable, need = "TEST_SSHD", "sshd"
+			default:
 				return false, fmt.Errorf("there is no condition %q", cond)
 			}
-			required := slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "uv")
-			return required || os.Getenv("TEST_UV_CACHE") != "", nil
+			required := slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), need)
+			return required || os.Getenv(variable) != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep, "fix": fix},
 	})

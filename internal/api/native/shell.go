@@ -46,7 +46,7 @@ func (a *api) openShell(_ context.Context, in *struct {
 		defer cancel()
 		s := &shell{w: w, cancel: cancel, request: in.Body}
 		defer s.close()
-		exit, err := a.Computes.Shell(ctx, compute.KeyOf(in.Workspace, in.Name), in.Body.Command, s.begin)
+		exit, err := a.Computes.Shell(ctx, compute.KeyOf(in.Workspace, in.Name), compute.ShellRequest{Command: in.Body.Command, Dial: in.Body.Dial}, s.begin)
 		httpx.Failed(r.Context(), streamError(ctx, err))
 		if s.conn == nil {
 			WriteFault(w, r, err)

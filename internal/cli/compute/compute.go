@@ -18,7 +18,7 @@ import (
 
 // Command returns the noun "compute".
 func Command(a *frame.App) *cobra.Command {
-	return a.Noun("compute", "compute", attach(a), list(a), show(a), update(a), detach(a), check(a), trust(a), ssh(a), kinds(a))
+	return a.Noun("compute", "compute", attach(a), list(a), show(a), update(a), detach(a), check(a), trust(a), sshTo(a), sshConfig(a), kinds(a))
 }
 
 // settled waits until the target was looked at, and returns it.

@@ -11,11 +11,15 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
 )
 
-func ssh(a *frame.App) *cobra.Command {
+func sshTo(a *frame.App) *cobra.Command {
+	stdio := false
 	cmd := a.Command("compute.ssh", "ssh NAME [-- COMMAND…]", cobra.MinimumNArgs(1), func(cmd *cobra.Command, args []string) error {
 		s, err := a.Connect()
 		if err != nil {
 			return err
+		}
+		if stdio {
+			return serveSSH(cmd.Context(), a, s, args[0])
 		}
 		exit, err := shell(cmd.Context(), a, s, args[0], args[1:])
 		if err != nil {
@@ -26,6 +30,7 @@ func ssh(a *frame.App) *cobra.Command {
 		}
 		return nil
 	})
+	cmd.Flags().BoolVar(&stdio, "stdio", false, a.Say("flag.ssh.stdio"))
 	cmd.ValidArgsFunction = frame.Names(a.ComputeNames)
 	return cmd
 }
