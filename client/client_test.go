@@ -299,6 +299,12 @@ func TestUpload(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusNoContent)
 		default:
+			if len(stored) < 2 {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(http.StatusConflict)
+				_, _ = io.WriteString(w, `{"title":"x","code":"failed_precondition","reason":"FilesMissing"}`)
+				return
+			}
 			_, _ = io.WriteString(w, `{"id":"snapshot"}`)
 		}
 	})

@@ -56,6 +56,11 @@ func (c *Client) CommitSnapshot(ctx context.Context, ws string, files []File) (s
 // stream; after a broken connection those that did not arrive travel again. progress may be nil.
 func (c *Client) Upload(ctx context.Context, ws string, src Source, progress Progress) (string, error) {
 	files := src.Files()
+	// Most uploads are of a folder that the server knows: then this one call is all.
+	id, err := c.CommitSnapshot(ctx, ws, files)
+	if ReasonOf(err) != "FilesMissing" {
+		return id, err
+	}
 	byHash := make(map[string]File, len(files))
 	hashes := make([]string, 0, len(files))
 	for _, f := range files {

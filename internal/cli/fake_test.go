@@ -80,7 +80,7 @@ func (f *fake) routes() map[string]http.HandlerFunc {
 		"POST " + ws + "/environments":        f.register,
 		"POST " + ws + "/snapshots/missing":   f.missing,
 		"POST " + ws + "/snapshots/pack":      f.pack,
-		"POST " + ws + "/snapshots":           func(w http.ResponseWriter, _ *http.Request) { reply(w, map[string]string{"id": "snap"}) },
+		"POST " + ws + "/snapshots":           f.commit,
 		"GET " + ws + "/runs":                 f.listRuns,
 		"POST " + ws + "/runs":                f.submit,
 		"GET " + ws + "/runs/{id}":            f.one(func(w http.ResponseWriter, _ *http.Request, r *client.Run) { reply(w, *r) }),
@@ -153,6 +153,20 @@ func (f *fake) missing(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	reply(w, map[string][]string{"missing": out})
+}
+
+func (f *fake) commit(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Files []client.File }
+	_ = json.NewDecoder(r.Body).Decode(&in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, file := range in.Files {
+		if _, ok := f.files[file.Hash]; !ok {
+			fail(w, http.StatusConflict, "failed_precondition", "FilesMissing", "files are missing")
+			return
+		}
+	}
+	reply(w, map[string]string{"id": "snap"})
 }
 
 func (f *fake) pack(w http.ResponseWriter, r *http.Request) {
