@@ -107,7 +107,7 @@ func snippets(t testing.TB) string {
 			return dir
 		}
 	}
-	absent(t, "the folder of snippets is not here")
+	t.Skip("the folder of snippets, which does not belong to this repository, is not here")
 	return ""
 }
 
