@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"embed"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"strings"
 
@@ -51,7 +52,11 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect) error {
 	}
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if d.goose == goose.DialectPostgres { // two servers may start at once
-		l, err := lock.NewPostgresSessionLocker()
+		id, err := schemaLock(ctx, pool)
+		if err != nil {
+			return err
+		}
+		l, err := lock.NewPostgresSessionLocker(lock.WithLockID(id))
 		if err != nil {
 			return err
 		}
@@ -127,3 +132,15 @@ type dialectFile struct {
 
 // Read reads the translated text.
 func (f *dialectFile) Read(p []byte) (int, error) { return f.Reader.Read(p) }
+
+// schemaLock returns the lock of the schema that the tables are in: migrations of others, in other
+// schemas of the database, are none of ours.
+func schemaLock(ctx context.Context, pool *sql.DB) (int64, error) {
+	var schema string
+	if err := pool.QueryRowContext(ctx, "SELECT 'zaffre/' || current_schema()").Scan(&schema); err != nil {
+		return 0, faultOf(err)
+	}
+	h := fnv.New64a()
+	h.Write([]byte(schema))
+	return int64(h.Sum64() >> 1), nil
+}
