@@ -233,8 +233,6 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-func cloneMap[V any](m map[string]V) map[string]V { return maps.Clone(m) }
-
 // References returns the keys of the targets on which t stands.
 func references(kind driver.Kind, t Target) map[string][]store.Key {
 	out := map[string][]store.Key{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -282,8 +283,8 @@ func (s *Service) Check(ctx context.Context, k store.Key) (Target, error) {
 }
 
 func (t Target) clone() Target {
-	t.Spec.Options = cloneMap(t.Spec.Options)
-	t.Spec.Sealed = cloneMap(t.Spec.Sealed)
+	t.Spec.Options = maps.Clone(t.Spec.Options)
+	t.Spec.Sealed = maps.Clone(t.Spec.Sealed)
 	t.Status.Conditions = slices.Clone(t.Status.Conditions)
 	return t
 }

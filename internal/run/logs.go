@@ -262,6 +262,3 @@ func (l *logReader) Close() error {
 	l.cancel(io.ErrClosedPipe)
 	return nil
 }
-
-// Offset returns where in the log the next Read begins.
-func (l *logReader) Offset() int64 { return l.offset }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -87,17 +88,8 @@ func (r *Run) Attempt() *Attempt {
 	return nil
 }
 
-// ServerTarget is the name of the implicit target: the machine of the server. It is one record for
-// all workspaces.
-const ServerTarget = "server"
-
 // TargetKey returns the key of the run's compute target.
-func (r Run) TargetKey() store.Key {
-	if r.Spec.Target == ServerTarget {
-		return store.Key{Workspace: store.Global, Name: ServerTarget}
-	}
-	return store.Key{Workspace: r.Workspace, Name: r.Spec.Target}
-}
+func (r Run) TargetKey() store.Key { return compute.KeyOf(r.Workspace, r.Spec.Target) }
 
 // Waiting reports whether the run waits for slots.
 func (r Run) Waiting() bool {

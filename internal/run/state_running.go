@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"reflect"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -76,15 +75,4 @@ func (r Run) unreachable() bool {
 		}
 	}
 	return false
-}
-
-// Duration returns how long the run's process ran so far, over all attempts.
-func (r Run) Duration(now time.Time) time.Duration {
-	switch {
-	case r.Status.Started.IsZero():
-		return 0
-	case r.Status.Ended.IsZero():
-		return now.Sub(r.Status.Started)
-	}
-	return r.Status.Ended.Sub(r.Status.Started)
 }

@@ -28,7 +28,7 @@ func runsByField(t *testing.T, s Store) {
 	edit := []func(*run.Run){
 		func(*run.Run) {},
 		func(r *run.Run) { r.Experiment = "other" },
-		func(r *run.Run) { r.Spec.Target = run.ServerTarget },
+		func(r *run.Run) { r.Spec.Target = compute.Server },
 		func(r *run.Run) { r.Parent = "name000" },
 		func(r *run.Run) { r.Status.State = run.Completed },
 		func(r *run.Run) { r.Workspace = "ws2" },
@@ -48,7 +48,7 @@ func runsByField(t *testing.T, s Store) {
 		{run.Filter{Workspace: "ws"}, "7 6 4 3 2 1 0"},
 		{run.Filter{Workspace: "ws2"}, "5"},
 		{run.Filter{Workspace: "ws", Experiment: "other"}, "1"},
-		{run.Filter{Workspace: "ws", Target: run.ServerTarget}, "2"},
+		{run.Filter{Workspace: "ws", Target: compute.Server}, "2"},
 		{run.Filter{Workspace: "ws", Parent: "name000"}, "3"},
 		{run.Filter{Workspace: "ws", State: run.Completed}, "4"},
 		{run.Filter{Workspace: "ws", Active: true}, "7 6 3 2 1 0"},

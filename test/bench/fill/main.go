@@ -15,6 +15,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
@@ -121,7 +122,7 @@ func insert(ctx context.Context, db *sqlstore.DB, workspace string, state run.St
 	r := run.Run{
 		Workspace: workspace, Name: uid, ID: uid, Experiment: experiment(i), Number: int64(i/experiments + 1), Origin: run.Managed,
 		Tags: map[string]string{"lr": fmt.Sprint(i % 7)}, CreatedBy: "bench", Created: now,
-		Spec:   run.Spec{Target: run.ServerTarget, Command: []string{"true"}},
+		Spec:   run.Spec{Target: compute.Server, Command: []string{"true"}},
 		Status: run.Status{State: state, Changed: now},
 	}
 	var effects []store.Effect
