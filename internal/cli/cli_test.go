@@ -339,7 +339,7 @@ func TestDenied(t *testing.T) {
 	if r.code != 4 {
 		t.Errorf("exit code %d, want 4", r.code)
 	}
-	wants(t, "stderr", r.errout, "error: the server does not know the token", "why: because of the test", "evidence: the remote's words", "what to do: look at the test")
+	wants(t, "stderr", r.errout, "error: the server does not know the token: because of the test", "evidence: the remote's words", "what to do: look at the test")
 }
 
 func TestLogin(t *testing.T) {

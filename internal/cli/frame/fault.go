@@ -76,7 +76,7 @@ func View(err error) *client.Fault {
 	return &client.Fault{Title: err.Error(), Code: client.CodeInternal}
 }
 
-// Tell writes an error to Stderr: what, why, the evidence, and what to do.
+// Tell writes an error to Stderr: what and why, the evidence, and what to do.
 func (a *App) Tell(err error) {
 	if _, ok := errors.AsType[quiet](err); ok {
 		return
@@ -88,16 +88,16 @@ func (a *App) Tell(err error) {
 	a.TellFault(View(err))
 }
 
-// TellFault writes a fault to Stderr.
+// TellFault writes a fault to Stderr. The first line names the cause.
 func (a *App) TellFault(f *client.Fault) {
 	what := f.Title
 	if h := a.Text.Headline(f.Reason); h != "" {
 		what = h + ": " + what
 	}
-	fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, red, a.Say("error.what")), what)
 	if f.Detail != "" {
-		fmt.Fprintf(a.Stderr, "  %s %s\n", a.Say("error.why"), indent(f.Detail))
+		what += ": " + f.Detail
 	}
+	fmt.Fprintf(a.Stderr, "%s %s\n", a.paint(a.Stderr, red, a.Say("error.what")), indent(what))
 	if f.Field != "" {
 		fmt.Fprintf(a.Stderr, "  %s %s\n", a.Say("error.field"), f.Field)
 	}

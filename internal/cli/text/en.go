@@ -168,7 +168,6 @@ func enFlags() map[string]string {
 func enTalk() map[string]string {
 	return map[string]string{
 		"error.what":       "error:",
-		"error.why":        "why:",
 		"error.field":      "field:",
 		"error.evidence":   "evidence:",
 		"error.fix":        "what to do:",

@@ -168,7 +168,6 @@ func jaFlags() map[string]string {
 func jaTalk() map[string]string {
 	return map[string]string{
 		"error.what":       "エラー:",
-		"error.why":        "理由:",
 		"error.field":      "項目:",
 		"error.evidence":   "証拠:",
 		"error.fix":        "対処:",
