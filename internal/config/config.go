@@ -3,6 +3,7 @@
 package config
 
 import (
+	"fmt"
 	"path/filepath"
 	"time"
 )
@@ -24,6 +25,9 @@ type Config struct {
 
 	Grace    time.Duration // what requests and steps get at shutdown
 	TLSNames []string      // names and addresses in the certificate besides those of this machine
+
+	Azure     Azure   // real Azure, which is asked what stands behind resource IDs
+	Inventory []Entry // of the inventory, in the order of the file
 
 	values []Value
 }
@@ -62,7 +66,16 @@ func Load(src Sources) (Config, error) {
 	}
 	l.env()
 	l.flags()
-	return l.config()
+	c, err := l.config()
+	if err == nil {
+		c.Inventory, err = l.entries()
+	}
+	if len(c.Inventory) > 0 {
+		c.values = append(c.values, Value{
+			Key: inventoryKey, Value: fmt.Sprintf("%d entries", len(c.Inventory)), Source: l.place(l.inventory), Help: "what stands behind resource IDs",
+		})
+	}
+	return c, err
 }
 
 // Dir returns a path in the data folder.

@@ -22,6 +22,9 @@ type loader struct {
 	src   Sources
 	dir   string // the data folder, in which the file is
 	found map[string]origin
+
+	name      string     // of the configuration file
+	inventory *yaml.Node // nil: the file has none
 }
 
 // data finds the data folder: the file lies in it, so it is not read from there.
@@ -69,6 +72,7 @@ func (l *loader) file() error {
 	} else if err != nil {
 		return badFile(name, err.Error())
 	}
+	l.name = name
 	return l.walk(name, "", doc.Content[0])
 }
 
@@ -79,6 +83,13 @@ func (l *loader) walk(file, prefix string, n *yaml.Node) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := prefix+n.Content[i].Value, n.Content[i+1]
 		place := fmt.Sprintf("%s:%d", file, n.Content[i].Line)
+		if key == inventoryKey {
+			if l.inventory != nil {
+				return badFile(place, key+" stands twice in the file")
+			}
+			l.inventory = value
+			continue
+		}
 		if isGroup(key) && value.Kind == yaml.MappingNode {
 			if err := l.walk(file, key+".", value); err != nil {
 				return err
@@ -109,6 +120,9 @@ func (l *loader) keep(key, place string, value *yaml.Node) error {
 	} else if value.Kind != yaml.ScalarNode {
 		return badFile(place, key+" is no simple value")
 	}
+	if text != "" && !filepath.IsAbs(text) && isPath(key) {
+		text = filepath.Join(filepath.Dir(l.name), text)
+	}
 	l.found[key] = origin{text, place}
 	return nil
 }
@@ -130,6 +144,9 @@ func isSetting(key string) bool {
 	}
 	return false
 }
+
+// isPath reports whether a setting is a path that the file gives from its own folder.
+func isPath(key string) bool { return key == "azure.secret-file" }
 
 func (l *loader) env() {
 	for _, s := range Settings() {
@@ -159,7 +176,25 @@ func (l *loader) config() (Config, error) {
 		}
 		c.values = append(c.values, Value{Key: s.Key, Value: s.get(&c), Source: o.source, Help: s.Help})
 	}
-	return c, nil
+	return c, l.together(c)
+}
+
+// together reports which settings do not go together.
+func (l *loader) together(c Config) error {
+	key, err := c.Azure.check()
+	if err == nil {
+		return nil
+	}
+	var from []string
+	for _, v := range c.values {
+		if strings.HasPrefix(v.Key, "azure.") && c.Given(v.Key) {
+			from = append(from, v.Key+" from "+v.Source)
+		}
+	}
+	return &fault.Error{
+		Code: fault.Invalid, Reason: "ConfigInvalid", What: "the setting " + key + " cannot be used",
+		Why: fmt.Sprintf("%s (%s)", err.Error(), strings.Join(from, ", ")), Fix: "correct it; run: zaffre config show", Field: key,
+	}
 }
 
 func badValue(s Setting, o origin, err error) error {
@@ -187,6 +222,7 @@ func unknownKey(key, place string) error {
 			known = append(known, s.Key)
 		}
 	}
+	known = append(known, inventoryKey)
 	why := "there is no setting " + key
 	if key == "data" {
 		why = "the data folder cannot be set in the file, which lies in it"

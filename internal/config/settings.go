@@ -33,7 +33,7 @@ func (s Setting) Flag() string { return strings.ReplaceAll(s.Key, ".", "-") }
 
 // Settings returns every setting.
 func Settings() []Setting {
-	return slices.Concat(placeSettings(), logSettings(), limitSettings())
+	return slices.Concat(placeSettings(), logSettings(), limitSettings(), azureSettings())
 }
 
 func placeSettings() []Setting {
