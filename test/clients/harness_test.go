@@ -63,7 +63,7 @@ type box struct {
 	profile client.Profile
 	dir     string
 	ca      string // CA bundle for the clients
-	log     *buffer
+	log     fmt.Stringer
 }
 
 type buffer struct {
@@ -92,7 +92,8 @@ func start(t testing.TB) *box {
 // startWith runs a server with these kinds.
 func startWith(t testing.TB, kinds ...driver.Kind) *box {
 	t.Helper()
-	b := &box{dir: t.TempDir(), log: &buffer{}}
+	log := &buffer{}
+	b := &box{dir: t.TempDir(), log: log}
 	data := filepath.Join(b.dir, "data")
 	cfg, err := config.Load(config.Sources{Env: map[string]string{"HOME": b.dir}, Flags: map[string]string{
 		"data": data, "listen": "127.0.0.1:0", "log.level": "debug", "grace": "2s",
@@ -103,8 +104,8 @@ func startWith(t testing.TB, kinds ...driver.Kind) *box {
 	ctx, cancel := context.WithCancel(context.Background())
 	out, done := &buffer{}, make(chan error, 1)
 	go func() {
-		log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		done <- server.RunWith(ctx, cfg, out, log, server.Options{Kinds: kinds})
+		logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		done <- server.RunWith(ctx, cfg, out, logger, server.Options{Kinds: kinds})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -67,18 +68,20 @@ func run(ctx context.Context) error {
 	return attach(ctx, c, computes)
 }
 
+// machine is the one of the variables VM_…, with a password.
 func machine(password string) ml.ComputeResource {
+	port, _ := strconv.ParseInt(os.Getenv("VM_PORT"), 10, 32) // 0 is refused
 	return ml.ComputeResource{Location: to.Ptr("local"), Properties: &ml.VirtualMachine{
 		ComputeType: to.Ptr(ml.ComputeTypeVirtualMachine),
 		Properties: &ml.VirtualMachineSchemaProperties{
-			Address: to.Ptr("10.0.0.4"), SSHPort: to.Ptr[int32](2222),
-			AdministratorAccount: &ml.VirtualMachineSSHCredentials{Username: to.Ptr("ada"), Password: to.Ptr(password)},
+			Address: to.Ptr(os.Getenv("VM_ADDRESS")), SSHPort: to.Ptr(int32(port)),
+			AdministratorAccount: &ml.VirtualMachineSSHCredentials{Username: to.Ptr(os.Getenv("VM_USER")), Password: to.Ptr(password)},
 		},
 	}}
 }
 
 func attach(ctx context.Context, c config, computes *ml.ComputeClient) error {
-	for _, try := range []struct{ name, password string }{{"bad-vm", "wrong"}, {"my-vm", "right"}} {
+	for _, try := range []struct{ name, password string }{{"bad-vm", "wrong"}, {"my-vm", os.Getenv("VM_PASSWORD")}} {
 		poller, err := computes.BeginCreateOrUpdate(ctx, c.Group, c.Workspace, try.name, machine(try.password), nil)
 		if err != nil {
 			return err
