@@ -97,7 +97,7 @@ func checkHome(f facts) error {
 // checkWork says why runs cannot work in the work directory.
 func checkWork(f facts) error {
 	said := f.one["work.error"]
-	const other = "detach the target, and attach it with another --work-directory"
+	const other = "detach the target, and attach it again with another --work-directory; run: zaffre compute detach NAME"
 	switch {
 	case f.has("work.noexec"):
 		return workFault(f, fault.Precondition, "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec", other, f.one["work.noexec"])

@@ -2,6 +2,7 @@ package sshvm
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,7 +96,7 @@ func (l *look) step(c driver.Check, err error) error {
 	c.OK = err == nil
 	if e := fault.From(err); e != nil {
 		c.Reason, c.Fix = e.Reason, e.Fix
-		c.Evidence = append(append(c.Evidence, e.Why), e.Evidence...)
+		c.Evidence = slices.Concat([]string{e.Why}, c.Evidence, e.Evidence)
 	}
 	l.checks = append(l.checks, c)
 	return err

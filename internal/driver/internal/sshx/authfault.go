@@ -35,7 +35,7 @@ func (c Config) whyRefused(ctx context.Context, p *progress, err error) *fault.E
 	switch {
 	case ctx.Err() != nil:
 		return connectFault(c.Place(), fault.Unavailable, "LoginTimedOut", "the server did not answer the login in time",
-			"see whether the machine is overloaded, or waits for a name server (UseDNS no in sshd_config) or for a directory (LDAP); a slow one may need a longer --connect-timeout")
+			"see whether the machine is overloaded, or waits for a name server (UseDNS no in sshd_config) or for a directory (LDAP); a slow one may need more time; run: zaffre compute update NAME --connect-timeout 15s")
 	case strings.Contains(err.Error(), "Too many authentication failures"):
 		return connectFault(c.Place(), fault.Unauthorized, "TooManyTries", "the server hung up after too few tries (MaxAuthTries)",
 			"set MaxAuthTries in its sshd_config to 3 or more, or give only the one credential that is right")
@@ -44,13 +44,15 @@ func (c Config) whyRefused(ctx context.Context, p *progress, err error) *fault.E
 			"look into the log of sshd on that machine: journalctl -u ssh")
 		f.Evidence = []string{wording(err)}
 		return f
+	case p.expired:
+		return expiredFault("cannot log in at " + c.Place())
 	case len(p.asked)+len(p.passed) > 0:
 		return c.secondFactor(p)
 	case offered("publickey") && tried("publickey"):
 		return c.keyRefused()
 	case c.Login.Key != "" && !offered("publickey") && c.Login.Password == "":
 		return connectFault(c.Place(), fault.Unauthorized, "PublicKeyDisabled", "the server takes no keys, only "+strings.Join(p.methods, ", "),
-			"set PubkeyAuthentication yes in its sshd_config, or give a password: --administrator-account-password-file FILE")
+			"set PubkeyAuthentication yes in its sshd_config, or give a password; run: zaffre compute update NAME --administrator-account-password-file FILE")
 	case tried("password"), tried("keyboard-interactive"):
 		return connectFault(c.Place(), fault.Unauthorized, "PasswordRefused",
 			fmt.Sprintf("the password for user %q is not accepted: it is wrong, or there is no such user, or the account is locked", c.User),
@@ -73,12 +75,19 @@ func hungUp(err error) bool {
 
 // secondFactor is for a server that wants more than there is.
 func (c Config) secondFactor(p *progress) *fault.Error {
-	why := "the server wants a second proof, which nobody can give while no one is there"
-	if len(p.passed) > 0 {
-		why = "the server accepted " + strings.Join(p.passed, ", ") + " and wants " + strings.Join(p.methods, " or ") + " as well"
+	const exempt = "exempt this user from it: Match User %s with AuthenticationMethods publickey in its sshd_config"
+	if len(p.asked) > 0 {
+		return connectFault(c.Place(), fault.Unauthorized, "SecondFactor",
+			"the server asks "+strings.Join(p.asked, ", ")+", a second factor that nobody can give while no one is there",
+			fmt.Sprintf(exempt, c.User)+", and give a key")
 	}
-	return connectFault(c.Place(), fault.Unauthorized, "SecondFactor", why,
-		"exempt this user: Match User … with AuthenticationMethods publickey in its sshd_config; or give both a key and a password")
+	also := "give a password too; run: zaffre compute update NAME --administrator-account-password-file FILE"
+	if c.Login.Key == "" {
+		also = "give a key too; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE"
+	}
+	return connectFault(c.Place(), fault.Unauthorized, "SecondFactor",
+		"the server accepted "+strings.Join(p.passed, ", ")+" and wants "+strings.Join(p.methods, " or ")+" as well",
+		also+"; or "+fmt.Sprintf(exempt, c.User))
 }
 
 func (c Config) keyRefused() *fault.Error {
@@ -89,5 +98,5 @@ func (c Config) keyRefused() *fault.Error {
 	return connectFault(c.Place(), fault.Unauthorized, "KeyRefused",
 		fmt.Sprintf("the key %s is not accepted for user %q: it is not in authorized_keys, its type %s is disabled, there is no such user, or the account is locked", print, c.User, keyType),
 		"put its public part there: ssh-copy-id -f -i KEY.pub "+c.command()+
-			"; the home folder and ~/.ssh may be writable by their owner only; the log of sshd says which it was")
+			"; the home folder and ~/.ssh may be writable by their owner only; the log of sshd says which it was; or give another user or another key; run: zaffre compute update NAME --administrator-account-username USER, or --administrator-account-private-key-data-file FILE")
 }

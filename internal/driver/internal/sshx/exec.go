@@ -170,11 +170,10 @@ func shellFault(exit int, said string) error {
 	said = strings.TrimSpace(said)
 	low := strings.ToLower(said)
 	f := commandFault("ShellUnusable", "the login shell of this user ends without running it: it is /bin/false, nologin, or a forced command",
-		"give the user a shell: chsh -s /bin/sh USER; or take the ForceCommand from sshd_config or authorized_keys")
+		"give the user a shell; on that machine: sudo chsh -s /bin/sh USER; or take the ForceCommand from sshd_config or authorized_keys")
 	switch {
 	case strings.Contains(low, "password has expired"), strings.Contains(low, "password change required"):
-		f = commandFault("PasswordExpired", "the password of this user has expired, and must be changed at a terminal first",
-			"log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE")
+		f = expiredFault(f.What)
 	case exit == 127 && strings.Contains(low, "/bin/sh"):
 		f = commandFault("ShellMissing", "there is no /bin/sh on the machine", "install a POSIX shell as /bin/sh")
 	}
@@ -182,6 +181,13 @@ func shellFault(exit int, said string) error {
 		f.Evidence = []string{quoted(said)}
 	}
 	return f
+}
+
+func expiredFault(what string) *fault.Error {
+	return &fault.Error{
+		Code: fault.Unauthorized, Reason: "PasswordExpired", What: what, Why: "the password of this user has expired, and must be changed at a terminal first",
+		Fix: "log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE",
+	}
 }
 
 // commandFault is why no command is run.

@@ -153,7 +153,7 @@ func greetFault(ctx context.Context, place string, err error, said []string) err
 		return f
 	}
 	f := connectFault(place, fault.Unavailable, "BannerTimedOut", "something accepts connections there, but does not say in time that it is an SSH server",
-		"see whether the machine is overloaded, or what listens there: nc ADDRESS PORT; a slow one may need a longer --connect-timeout")
+		"see whether the machine is overloaded, or what listens there: nc ADDRESS PORT; a slow one may need more time; run: zaffre compute update NAME --connect-timeout 15s")
 	if ctx.Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
 		f = connectFault(place, fault.Unavailable, "ClosedBeforeBanner",
 			"the server closed the connection before it said who it is: it has too many connections (MaxStartups), or has blocked this address (fail2ban, hosts.deny)",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +73,7 @@ type progress struct {
 	tried   []string      // that failed
 	passed  []string      // that were not enough
 	asked   []string      // questions of a second factor
+	expired bool          // a new password is demanded
 }
 
 // shake speaks SSH on a connection.
@@ -144,8 +146,8 @@ func (l Login) methods(p *progress) []ssh.AuthMethod {
 		list = append(list, ssh.PublicKeys(s))
 	}
 	if l.Password != "" {
-		list = append(list, ssh.Password(l.Password), ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
-			return l.answer(p, questions, echos)
+		list = append(list, ssh.Password(l.Password), ssh.KeyboardInteractive(func(_, instruction string, questions []string, echos []bool) ([]string, error) {
+			return l.answer(p, instruction, questions, echos)
 		}))
 	}
 	return list
@@ -153,27 +155,25 @@ func (l Login) methods(p *progress) []ssh.AuthMethod {
 
 // answer gives the password where a question is for it, and to nothing else: who asks for a code
 // does not get a password.
-func (l Login) answer(p *progress, questions []string, echos []bool) ([]string, error) {
-	if len(questions) == 0 {
+func (l Login) answer(p *progress, instruction string, questions []string, echos []bool) ([]string, error) {
+	says := func(text string, words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
+	}
+	expired := says(instruction+strings.Join(questions, " "), "new password", "current password", "change your password", "expired")
+	switch {
+	case len(questions) == 0 && !expired:
 		return nil, nil
-	}
-	q := strings.ToLower(questions[0])
-	for _, other := range []string{"code", "token", "otp", "factor", "new password", "passcode"} {
-		if strings.Contains(q, other) {
-			p.ask(questions)
-			return nil, errors.New("a question that is not for the password")
-		}
-	}
-	if len(questions) != 1 || echos[0] {
-		p.ask(questions)
+	case expired, len(questions) != 1, echos[0], says(questions[0], "code", "token", "otp", "one-time", "factor"):
+		p.ask(questions, expired)
 		return nil, errors.New("a question that is not for the password")
 	}
 	return []string{l.Password}, nil
 }
 
-func (p *progress) ask(questions []string) {
+func (p *progress) ask(questions []string, expired bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.expired = p.expired || expired
 	for _, q := range questions {
 		p.asked = append(p.asked, quoted(q))
 	}

@@ -23,12 +23,8 @@ func (c Config) reach(ctx context.Context, t *trace) (net.Conn, error) {
 	if err = t.step("dns", err, texts(addrs)...); err != nil {
 		return nil, err
 	}
-	conn, err := c.connect(ctx, addrs)
-	if err != nil {
-		return nil, t.step("tcp", err)
-	}
-	_ = t.step("tcp", nil, conn.RemoteAddr().String())
-	return conn, nil
+	conn, tried, err := c.connect(ctx, addrs)
+	return conn, t.step("tcp", err, tried...)
 }
 
 func texts(addrs []netip.Addr) []string {
@@ -63,21 +59,6 @@ func (c Config) resolve(ctx context.Context) ([]netip.Addr, error) {
 // connectFault is why no connection to place was made.
 func connectFault(place string, code fault.Code, reason, why, fix string) *fault.Error {
 	return &fault.Error{Code: code, Reason: reason, What: "cannot connect to " + place, Why: why, Fix: fix}
-}
-
-// connect tries the addresses in turn; each has its share of the time that is left.
-func (c Config) connect(ctx context.Context, addrs []netip.Addr) (conn net.Conn, err error) {
-	for i, a := range addrs {
-		part := c.Timeout
-		if end, ok := ctx.Deadline(); ok {
-			part = time.Until(end)
-		}
-		d := net.Dialer{Timeout: part / time.Duration(len(addrs)-i)}
-		if conn, err = d.DialContext(ctx, "tcp", netip.AddrPortFrom(a, uint16(c.Port)).String()); err == nil {
-			return conn, nil
-		}
-	}
-	return nil, c.tcpFault(causeOf(err), err)
 }
 
 // cause is why a TCP connection was not made.
@@ -116,10 +97,10 @@ func (c Config) tcpFault(why cause, err error) *fault.Error {
 	case timedOut:
 		return connectFault(c.Place(), fault.Unavailable, "ConnectTimedOut",
 			fmt.Sprintf("nothing answers at %s within %s: the machine is off, or a firewall drops the packets", c.Place(), c.Timeout),
-			fmt.Sprintf("switch it on, allow port %d from %s in its firewall, or go through a jump host with --via", c.Port, from))
+			fmt.Sprintf("switch it on, or allow port %d from %s in its firewall, or go through a jump host; run: zaffre compute update NAME --via JUMP-HOST", c.Port, from))
 	case unreachable:
 		return connectFault(c.Place(), fault.Unavailable, "NetworkUnreachable", fmt.Sprintf("there is no route from %s to %s", from, c.Address),
-			"correct the address, or go through a jump host that reaches it with --via")
+			"correct the address, or go through a jump host that reaches it; run: zaffre compute update NAME --via JUMP-HOST")
 	}
 	f := connectFault(c.Place(), fault.Unavailable, "ConnectFailed", "no TCP connection can be made", "check the address and the port")
 	f.Err = err

@@ -1,6 +1,7 @@
 package sshx
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -23,7 +24,7 @@ func (t *trace) step(name string, err error, evidence ...string) error {
 	t.begin = now
 	if e := fault.From(err); e != nil {
 		c.Reason, c.Fix = e.Reason, e.Fix
-		c.Evidence = append(append(c.Evidence, e.Why), e.Evidence...)
+		c.Evidence = slices.Concat([]string{e.Why}, c.Evidence, e.Evidence)
 	}
 	t.checks = append(t.checks, c)
 	return err
