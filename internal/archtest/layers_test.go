@@ -23,7 +23,7 @@ var (
 var (
 	leaves = []string{"internal/fault", "internal/id", "internal/conda"}
 	base   = with(leaves, "internal/driver", "internal/store", "internal/reconcile", "internal/event",
-		"internal/secret", "internal/blob", "internal/metric", "internal/snapshot")
+		"internal/secret", "internal/blob", "internal/metric", "internal/snapshot", "internal/run/query")
 	// domain is in its order: a package may import those before it.
 	domain = []string{
 		"internal/identity", "internal/workspace", "internal/inventory", "internal/data", "internal/model",
@@ -70,6 +70,7 @@ func layers() []layer {
 		{"internal/blob", leaves, slices.Concat(db, shells)},
 		{"internal/metric", with(leaves, "internal/store"), all},
 		{"internal/snapshot", with(leaves, "internal/driver", "internal/blob"), all},
+		{"internal/run/query", leaves, all}, // a language: faces and stores speak it
 		{"internal/event", with(leaves, "internal/store", "internal/identity"), all}, // it asks who may read
 		// For tests only: no row names it, so no package but an external test can import it.
 		{"internal/domaintest", slices.Concat(base, domain, []string{"internal/store/sqlstore", "internal/driver/fake"}), web},

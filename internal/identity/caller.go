@@ -13,17 +13,19 @@ type Role string
 
 const (
 	Reader      Role = "Reader"      // sees everything but secrets
+	Tracker     Role = "Tracker"     // logs runs, metrics, files and models: what a run itself may do
 	Contributor Role = "Contributor" // submits runs, attaches computes, builds environments
 	Owner       Role = "Owner"       // hands out roles and tokens, deletes the workspace
 )
 
-var rank = map[Role]int{Reader: 1, Contributor: 2, Owner: 3}
+var rank = map[Role]int{Reader: 1, Tracker: 2, Contributor: 3, Owner: 4}
 
 // Includes reports whether who has role r may do what needs role other.
 func (r Role) Includes(other Role) bool { return rank[r] >= rank[other] && rank[other] > 0 }
 
-// Valid reports whether r is one of the roles.
-func (r Role) Valid() bool { return rank[r] > 0 }
+// Valid reports whether r is one of the roles that tokens are made with. Tracker is not: the server gives it
+// to runs.
+func (r Role) Valid() bool { return rank[r] > 0 && r != Tracker }
 
 // AllWorkspaces as a workspace in Caller.Roles means every one of them.
 const AllWorkspaces = "*"
