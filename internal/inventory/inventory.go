@@ -3,11 +3,9 @@
 package inventory
 
 import (
-	"slices"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/id"
-	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -21,13 +19,24 @@ type Entry struct {
 	// Allow holds roles and names of callers: who may use the entry. Empty is every Contributor. Owners
 	// always may.
 	Allow     []string
+	Source    string // of an entry of the server's configuration file: where it stands, file:line; "" was added
 	CreatedBy string
 	Created   time.Time
 	Changed   time.Time
 }
 
-// Key returns the record's key: all spellings of a resource ID have one.
-func (e Entry) Key() store.Key { return store.Key{Workspace: e.Workspace, Name: keyOf(e.ResourceID)} }
+// Key returns the record's key: all spellings of a resource ID have one. Entries of the configuration file
+// have their own, so that what was added stays below them.
+func (e Entry) Key() store.Key {
+	name := keyOf(e.ResourceID)
+	if e.Source != "" {
+		name = "file:" + name // no resource ID begins so
+	}
+	return store.Key{Workspace: e.Workspace, Name: name}
+}
+
+// anyFile as a Source makes the key of an entry of the configuration file.
+const anyFile = "file"
 
 // SecretPlace names where a secret of e belongs, for sealing.
 func (e Entry) SecretPlace(field string) string { return "inventory/" + e.ID + "/" + field }
@@ -43,21 +52,6 @@ func keyOf(resourceID string) string {
 
 // Same reports whether a and b are spellings of one resource ID.
 func Same(a, b string) bool { return keyOf(a) == keyOf(b) }
-
-// permits reports whether a caller may use the entry.
-func (e Entry) permits(c identity.Caller) bool {
-	role := c.RoleIn(e.Workspace)
-	if role.Includes(identity.Owner) {
-		return true
-	}
-	if len(e.Allow) == 0 {
-		return role.Includes(identity.Contributor)
-	}
-	return slices.ContainsFunc(e.Allow, func(who string) bool {
-		need := identity.Role(who)
-		return need.Valid() && role.Includes(need) || !need.Valid() && role != "" && who == c.Name
-	})
-}
 
 // Filter selects entries.
 type Filter struct{ Workspace string }

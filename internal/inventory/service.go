@@ -19,15 +19,20 @@ import (
 type Config struct {
 	Entries Store
 	Box     secret.Box
+	// Azure is asked what stands behind the resource IDs that have no entry; nil: nobody is.
+	Azure Azure
 	// Changed is told which resource ID means something else from now on; nil: nobody.
 	Changed func(ctx context.Context, workspace, resourceID string)
 }
 
 // Service keeps inventories, one per workspace. Its methods may be called from several goroutines.
-type Service struct{ Config }
+type Service struct {
+	Config
+	answers *answers
+}
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{c} }
+func New(c Config) *Service { return &Service{c, newAnswers(c.Azure)} }
 
 // Request asks for an entry. A field whose value is empty goes; fields that it does not name stay as
 // they are. Allow nil keeps who may use the entry.
@@ -55,6 +60,9 @@ func (s *Service) add(ctx context.Context, q Request) (Entry, bool, error) {
 	if err := check(q); err != nil {
 		return Entry{}, false, err
 	}
+	if err := s.checkOfFile(ctx, q.Workspace, q.ResourceID); err != nil {
+		return Entry{}, false, err
+	}
 	now := time.Now()
 	fresh := Entry{
 		Workspace: q.Workspace, ResourceID: q.ResourceID, ID: id.New(),
@@ -75,6 +83,22 @@ func (s *Service) add(ctx context.Context, q Request) (Entry, bool, error) {
 		return Entry{}, false, err
 	}
 	return s.change(ctx, old, q)
+}
+
+// checkOfFile fails where the configuration file says what stands behind the resource ID.
+func (s *Service) checkOfFile(ctx context.Context, workspace, resourceID string) error {
+	e, err := s.Entries.Get(ctx, Entry{Workspace: workspace, ResourceID: resourceID, Source: anyFile}.Key())
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "EntryOfFile", What: fmt.Sprintf("the inventory entry of %q does not change here", resourceID),
+		Why: "it stands in the server's configuration file: " + e.Source, Field: "resourceId",
+		Fix: "change it there, and start the server again; run: zaffre config show",
+	}
 }
 
 func check(q Request) error {
@@ -204,7 +228,16 @@ func (s *Service) changed(ctx context.Context, e Entry, created bool, err error)
 	return e, created, err
 }
 
-// Get returns an entry; fault.NotFound, Reason "ResourceNotFound".
+// inForce returns the entry that counts: that of the configuration file, else the one that was added.
+func (s *Service) inForce(ctx context.Context, workspace, resourceID string) (Entry, error) {
+	e, err := s.Entries.Get(ctx, Entry{Workspace: workspace, ResourceID: resourceID, Source: anyFile}.Key())
+	if fault.CodeOf(err) == fault.NotFound {
+		e, err = s.Entries.Get(ctx, Entry{Workspace: workspace, ResourceID: resourceID}.Key())
+	}
+	return e, err
+}
+
+// Get returns the entry that counts for a resource ID; fault.NotFound, Reason "ResourceNotFound".
 func (s *Service) Get(ctx context.Context, workspace, resourceID string) (Entry, error) {
 	if err := identity.Require(ctx, workspace, identity.Reader); err != nil {
 		return Entry{}, err
@@ -212,7 +245,7 @@ func (s *Service) Get(ctx context.Context, workspace, resourceID string) (Entry,
 	if _, err := id.ParseResource(resourceID); err != nil {
 		return Entry{}, err
 	}
-	e, err := s.Entries.Get(ctx, Entry{Workspace: workspace, ResourceID: resourceID}.Key())
+	e, err := s.inForce(ctx, workspace, resourceID)
 	if fault.CodeOf(err) == fault.NotFound {
 		return e, &fault.Error{
 			Code: fault.NotFound, Reason: "ResourceNotFound", What: fmt.Sprintf("the inventory has no entry for %q", resourceID),
@@ -222,7 +255,8 @@ func (s *Service) Get(ctx context.Context, workspace, resourceID string) (Entry,
 	return e, err
 }
 
-// List returns the entries of a workspace. Their secrets stay sealed.
+// List returns the entries of a workspace. Their secrets stay sealed. One of the configuration file comes
+// beside the one that was added for the same resource ID, which does not count as long.
 func (s *Service) List(ctx context.Context, workspace string, p store.Page) ([]Entry, string, error) {
 	if err := identity.Require(ctx, workspace, identity.Reader); err != nil {
 		return nil, "", err
@@ -231,7 +265,8 @@ func (s *Service) List(ctx context.Context, workspace string, p store.Page) ([]E
 }
 
 // Remove takes an entry away. One that is not there is no error. It takes an Owner. Targets that stand on
-// it cannot be reached from then on.
+// it cannot be reached from then on. One of the configuration file stays: fault.Precondition, Reason
+// "EntryOfFile".
 func (s *Service) Remove(ctx context.Context, workspace, resourceID string) error {
 	what := fmt.Sprintf("cannot remove %q from the inventory", resourceID)
 	if err := identity.Require(ctx, workspace, identity.Owner); err != nil {
@@ -241,85 +276,16 @@ func (s *Service) Remove(ctx context.Context, workspace, resourceID string) erro
 		return fault.Doing(what, err)
 	}
 	e := Entry{Workspace: workspace, ResourceID: resourceID}
+	if _, err := s.Entries.Get(ctx, e.Key()); fault.CodeOf(err) == fault.NotFound {
+		return fault.Doing(what, s.checkOfFile(ctx, workspace, resourceID))
+	}
 	_, _, err := s.changed(ctx, e, false, s.Entries.Delete(ctx, e.Key(), e.emit(ctx, "inventory.removed")))
 	return fault.Doing(what, err)
 }
 
-// Resolve returns what stands behind a resource ID, secrets opened, to a caller who may use the entry. It
-// fails with fault.Precondition, Reason "ResourceUnknown", which says what was tried, and with
-// fault.Denied, Reason "ResourceDenied".
-func (s *Service) Resolve(ctx context.Context, workspace, resourceID string) (Thing, error) {
-	e, err := s.Get(identity.System(ctx), workspace, resourceID)
-	if fault.CodeOf(err) == fault.NotFound {
-		return Thing{}, unknown(workspace, resourceID)
-	}
-	if err != nil {
-		return Thing{}, err
-	}
-	if caller := identity.From(ctx); !e.permits(caller) {
-		return Thing{}, e.denied(caller)
-	}
-	t := Thing{ID: e.ID, Revision: e.Changed.UnixMicro(), Options: map[string]any{}, Secrets: map[string]string{}}
-	for name, text := range e.Settings {
-		f, err := fieldNamed(name)
-		if err != nil {
-			continue // a newer zaffre wrote it
-		}
-		if t.Options[f.path], err = f.value(text); err != nil {
-			return Thing{}, err
-		}
-	}
-	for name := range e.Sealed {
-		f, err := fieldNamed(name)
-		if err != nil {
-			continue
-		}
-		if t.Secrets[f.path], err = s.open(ctx, e, name); err != nil {
-			return Thing{}, err
-		}
-	}
-	return t, nil
-}
-
-func unknown(workspace, resourceID string) error {
-	return &fault.Error{
-		Code: fault.Precondition, Reason: "ResourceUnknown", What: fmt.Sprintf("nothing says what stands behind %q", resourceID),
-		Why: fmt.Sprintf("the request gives no address, the inventory of workspace %q has no entry for this resource ID, and this server asks no real Azure", workspace),
-		Fix: "give an address, or add an entry; run: zaffre inventory add " + quote(resourceID) + " address=ADDRESS", Field: "options.resourceId",
-	}
-}
-
-func (e Entry) denied(c identity.Caller) error {
-	return &fault.Error{
-		Code: fault.Denied, Reason: "ResourceDenied", What: fmt.Sprintf("%q may not use the inventory entry of %q", c.Name, e.ResourceID),
-		Why: "it is for " + strings.Join(e.Allowed(), ", ") + " and for owners",
-		Fix: "ask an owner for the right; they run: zaffre inventory add --allow NAME " + quote(e.ResourceID), Field: "options.resourceId",
-	}
-}
-
-// Allowed returns who may use the entry, besides owners.
-func (e Entry) Allowed() []string {
-	if len(e.Allow) == 0 {
-		return []string{string(identity.Contributor)}
-	}
-	return e.Allow
-}
-
-// quote makes one word of a shell of it.
-func quote(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("-_./:", r) && !isWord(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func isWord(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-}
-
 func (e Entry) emit(ctx context.Context, typ string) store.Effect {
 	return store.Emit{
-		Workspace: e.Workspace, Subject: "inventory/" + e.Key().Name, Type: typ, Actor: identity.From(ctx).Name,
+		Workspace: e.Workspace, Subject: "inventory/" + keyOf(e.ResourceID), Type: typ, Actor: identity.From(ctx).Name,
 		Data: map[string]string{"fields": strings.Join(slices.Sorted(maps.Keys(e.Settings)), ","), "allow": strings.Join(e.Allow, ",")},
 	}
 }

@@ -165,7 +165,7 @@ func TestResolve(t *testing.T) {
 	})
 	got, err := s.Resolve(ctx, "ws", strings.ToLower(vm))
 	want := inventory.Thing{
-		ID: e.ID, Revision: e.Changed.UnixMicro(),
+		ID: e.ID, Revision: e.Changed.UnixMicro(), Source: "inventory",
 		Options: map[string]any{"address": "10.0.0.4", "sshPort": int64(22), "via": []any{"a", "b"}, "administratorAccount.username": "u"},
 		Secrets: map[string]string{"administratorAccount.password": canny},
 	}

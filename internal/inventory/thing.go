@@ -4,8 +4,9 @@ import "maps"
 
 // Thing is the real thing behind a resource ID, as options of a compute kind by their paths.
 type Thing struct {
-	ID       string // of its entry, ULID
+	ID       string // of its entry, ULID; "" where there is none
 	Revision int64  // grows with each change of the entry
+	Source   string // who says it: "inventory", the place in the configuration file, "Azure"
 	Options  map[string]any
 	Secrets  map[string]string // opened
 }

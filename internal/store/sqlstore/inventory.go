@@ -9,6 +9,7 @@ type entryRow struct {
 	Settings   map[string]string `json:"settings,omitempty"`
 	Sealed     map[string][]byte `json:"sealed,omitempty"`
 	Allow      []string          `json:"allow,omitempty"`
+	Source     string            `json:"source,omitempty"`
 	CreatedBy  string            `json:"created_by,omitempty"`
 	Created    micros            `json:"created,omitempty"`
 	Changed    micros            `json:"changed,omitempty"`
@@ -21,13 +22,13 @@ func (d *DB) Inventory() inventory.Store {
 		key: inventory.Entry.Key,
 		encode: func(e inventory.Entry) entryRow {
 			return entryRow{
-				e.Workspace, e.ResourceID, e.ID, e.Settings, e.Sealed, e.Allow, e.CreatedBy, toMicros(e.Created), toMicros(e.Changed),
+				e.Workspace, e.ResourceID, e.ID, e.Settings, e.Sealed, e.Allow, e.Source, e.CreatedBy, toMicros(e.Created), toMicros(e.Changed),
 			}
 		},
 		decode: func(r entryRow) inventory.Entry {
 			return inventory.Entry{
 				Workspace: r.Workspace, ResourceID: r.ResourceID, ID: r.ID, Settings: r.Settings, Sealed: r.Sealed, Allow: r.Allow,
-				CreatedBy: r.CreatedBy, Created: r.Created.time(), Changed: r.Changed.time(),
+				Source: r.Source, CreatedBy: r.CreatedBy, Created: r.Created.time(), Changed: r.Changed.time(),
 			}
 		},
 		filter:   func(w *where, f inventory.Filter) { w.equal("workspace", f.Workspace) },
