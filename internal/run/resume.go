@@ -37,6 +37,9 @@ func (s *Service) wakeAll(ctx context.Context, runs []Run) error {
 	errs := make(chan error, len(runs))
 	var wg sync.WaitGroup
 	for _, r := range runs {
+		if r.Origin != Managed {
+			continue
+		}
 		wg.Go(func() { errs <- s.wake(ctx, r.Key()) })
 	}
 	wg.Wait()

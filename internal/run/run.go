@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/run/query"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -21,11 +22,30 @@ type Run struct {
 	Parent          string // name of the run that it is a child of
 	Origin          Origin
 	Tags            map[string]string
+	Params          map[string]string // never change once they are set
 	Properties      map[string]string
 	Spec            Spec
 	Status          Status
+	User            string // whom the client names as its owner; "": CreatedBy
 	CreatedBy       string
 	Created         time.Time
+	Deleted         time.Time // zero: not; lists leave deleted runs out unless they are asked for
+}
+
+// Owner returns whose run it is, as its client says.
+func (r Run) Owner() string {
+	if r.User != "" {
+		return r.User
+	}
+	return r.CreatedBy
+}
+
+// Start returns when the run began: when its first process did, and before that when it was made.
+func (r Run) Start() time.Time {
+	if r.Status.Started.IsZero() {
+		return r.Created
+	}
+	return r.Status.Started
 }
 
 // Key returns the record's key.
@@ -94,22 +114,45 @@ func (r Run) TargetKey() store.Key { return compute.KeyOf(r.Workspace, r.Spec.Ta
 // Waiting reports whether the run waits for slots.
 func (r Run) Waiting() bool {
 	a := r.Attempt()
-	return r.Status.State == Queued && (a == nil || a.Outcome.State.Final() && a.Outcome.State != "")
+	return r.Origin == Managed && r.Status.State == Queued && (a == nil || a.Outcome.State.Final() && a.Outcome.State != "")
 }
 
-// Filter selects runs; a zero field selects any. The list's order is the newest first.
+// Filter selects runs; a zero field selects any, but Deleted. The list's order is the newest first.
+//
+// With Where, Order or Experiments the list is a search: it is sorted by Order, then by Start, the last one
+// first, then by name. In a search the attribute run_id is Run.Name, run_name Display, status Status.State,
+// user_id Owner, start_time Start, and end_time Status.Ended.
 type Filter struct {
-	Workspace  string
-	Experiment string
-	Target     string
-	Parent     string
-	State      State
-	Active     bool // not in a final state
-	Tag        string
+	Workspace   string
+	Experiment  string
+	Target      string
+	Parent      string
+	State       State
+	Active      bool   // not in a final state
+	Tag         string // "name" or "name=value"
+	Deleted     View
+	Experiments []string       // names of some
+	Where       []query.Clause // all of them hold
+	Order       []query.Order
+}
+
+// View says whether a list has what was deleted.
+type View string
+
+const (
+	Live        View = ""
+	DeletedOnly View = "deleted"
+	All         View = "all"
+)
+
+// Shows reports whether the view has what was deleted at a time; zero: what was not.
+func (v View) Shows(deleted time.Time) bool {
+	return v == All || deleted.IsZero() == (v == Live)
 }
 
 // Store keeps runs, the newest first.
 type Store interface {
+	// List of a search walks the runs in order where many match, and looks up those that match where few do.
 	store.Repo[Run, Filter]
 	// Queue returns at most n runs that wait for a target (see Run.Waiting), in the order in which
 	// they are to start: by priority, then by age.
@@ -125,15 +168,24 @@ type ArtifactStore = store.Repo[Artifact, ArtifactFilter]
 // Experiment is a set of runs with a name.
 type Experiment struct {
 	Workspace, Name string
-	Runs            int64 // how many were ever submitted: the last run's Number
+	ID              string // digits, unique in the workspace; "0" is DefaultExperiment
+	Runs            int64  // how many were ever submitted: the last run's Number
+	Tags            map[string]string
+	CreatedBy       string
 	Created         time.Time
+	Updated         time.Time // of its tags; zero: never
+	Deleted         time.Time // zero: not
 }
 
 // Key returns the record's key.
 func (e Experiment) Key() store.Key { return store.Key{Workspace: e.Workspace, Name: e.Name} }
 
-// ExperimentFilter selects experiments.
-type ExperimentFilter struct{ Workspace string }
+// ExperimentFilter selects experiments; a zero field selects any, but Deleted.
+type ExperimentFilter struct {
+	Workspace string
+	ID        string
+	Deleted   View
+}
 
 // Artifact is a file that a run left. Its bytes lie in the blob store under its hash.
 type Artifact struct {

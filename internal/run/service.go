@@ -30,6 +30,9 @@ type Config struct {
 	Snapshots    snapshot.Store
 	Blobs        blob.Store
 	Log          *slog.Logger
+	// Tracking returns the variables by which a run's own process reaches the server, with a token that is
+	// good for that run alone. It returns the same for the same attempt. nil: none.
+	Tracking func(ctx context.Context, r Run) (map[string]string, error)
 }
 
 // Service submits runs and moves them to their ends. Its methods may be called from several
@@ -39,6 +42,7 @@ type Service struct {
 	logs     *logHub
 	watchers *watchers
 	builds   *waiting
+	known    known
 	ctx      context.Context // of the goroutines that follow logs and watch targets
 	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
@@ -62,6 +66,14 @@ func (s *Service) Get(ctx context.Context, k store.Key) (Run, error) {
 	if err := identity.Require(ctx, k.Workspace, identity.Reader); err != nil {
 		return Run{}, err
 	}
+	r, err := s.find(ctx, k)
+	if err == nil && r.Origin == Managed && !r.Status.State.Final() {
+		r.Status.Conditions = append(r.Status.Conditions, s.explain(ctx, r)...)
+	}
+	return r, err
+}
+
+func (s *Service) find(ctx context.Context, k store.Key) (Run, error) {
 	r, err := s.Runs.Get(ctx, k)
 	if fault.CodeOf(err) == fault.NotFound {
 		return r, &fault.Error{
@@ -69,13 +81,10 @@ func (s *Service) Get(ctx context.Context, k store.Key) (Run, error) {
 			Why: "nobody submitted it in workspace " + k.Workspace, Fix: "run: zaffre run list",
 		}
 	}
-	if err == nil && !r.Status.State.Final() {
-		r.Status.Conditions = append(r.Status.Conditions, s.explain(ctx, r)...)
-	}
 	return r, err
 }
 
-// List returns runs, the newest first.
+// List returns runs, the newest first, or what a search finds: see Filter.
 func (s *Service) List(ctx context.Context, f Filter, p store.Page) ([]Run, string, error) {
 	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
 		return nil, "", err
@@ -83,15 +92,8 @@ func (s *Service) List(ctx context.Context, f Filter, p store.Page) ([]Run, stri
 	return s.Runs.List(ctx, f, p)
 }
 
-// ListExperiments returns the experiments of a workspace.
-func (s *Service) ListExperiments(ctx context.Context, workspace string, p store.Page) ([]Experiment, string, error) {
-	if err := identity.Require(ctx, workspace, identity.Reader); err != nil {
-		return nil, "", err
-	}
-	return s.Experiments.List(ctx, ExperimentFilter{Workspace: workspace}, p)
-}
-
-// Cancel asks a run to end. One that has ended stays as it is, and that is no error.
+// Cancel asks a run to end. One that has ended stays as it is, and so does one that its client moves; that
+// is no error.
 func (s *Service) Cancel(ctx context.Context, k store.Key) (Run, error) {
 	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
 		return Run{}, err
@@ -100,7 +102,7 @@ func (s *Service) Cancel(ctx context.Context, k store.Key) (Run, error) {
 		return Run{}, err
 	}
 	return s.Runs.Update(ctx, k, func(r *Run) ([]store.Effect, error) {
-		if r.Status.State.Final() || r.Status.Cancel {
+		if r.Status.State.Final() || r.Status.Cancel || r.Origin != Managed {
 			return nil, nil
 		}
 		r.Status.Cancel = true

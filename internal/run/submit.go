@@ -78,24 +78,22 @@ func newRun(ctx context.Context, q Request) Run {
 // again is Submit of a name that is taken.
 func (s *Service) again(ctx context.Context, q Request) (Run, error) {
 	return s.Runs.Update(ctx, store.Key{Workspace: q.Workspace, Name: q.Name}, func(r *Run) ([]store.Effect, error) {
-		if !sameSpec(r.Spec, q.Spec) || r.Experiment != q.Experiment || r.Parent != q.Parent {
-			return nil, &fault.Error{
-				Code: fault.Conflict, Reason: "RunDiffers", What: fmt.Sprintf("run %q exists", q.Name),
-				Why: "it was submitted with other settings, and what a run executes never changes",
-				Fix: "choose another name; run: zaffre run show " + q.Name, Field: "name",
-			}
-		}
-		for k, v := range q.Tags {
-			if r.Tags == nil {
-				r.Tags = map[string]string{}
-			}
-			r.Tags[k] = v
+		if r.Origin != Managed || !sameSpec(r.Spec, q.Spec) || r.Experiment != q.Experiment || r.Parent != q.Parent {
+			return nil, runDiffers(q.Name)
 		}
 		if q.Display != "" {
 			r.Display = q.Display
 		}
-		return nil, nil
+		return nil, r.label(q.Tags, nil, nil)
 	})
+}
+
+func runDiffers(name string) error {
+	return &fault.Error{
+		Code: fault.Conflict, Reason: "RunDiffers", What: fmt.Sprintf("run %q exists", name),
+		Why: "it was submitted with other settings, and what a run executes never changes",
+		Fix: "choose another name; run: zaffre run show " + name, Field: "name",
+	}
 }
 
 // sameSpec compares what will be executed. Which version a reference to an environment means may
@@ -107,26 +105,6 @@ func sameSpec(a, b Spec) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// number counts the run in its experiment. A number may be skipped when the server dies.
-func (s *Service) number(ctx context.Context, workspace, experiment string) (int64, error) {
-	k := store.Key{Workspace: workspace, Name: experiment}
-	count := func() (Experiment, error) {
-		return s.Experiments.Update(ctx, k, func(e *Experiment) ([]store.Effect, error) {
-			e.Runs++
-			return nil, nil
-		})
-	}
-	e, err := count()
-	if fault.CodeOf(err) == fault.NotFound {
-		err = s.Experiments.Insert(ctx, Experiment{Workspace: workspace, Name: experiment, Runs: 1, Created: time.Now()})
-		if fault.CodeOf(err) != fault.Exists {
-			return 1, err
-		}
-		e, err = count() // somebody was faster
-	}
-	return e.Runs, err
-}
-
 func (s *Service) check(ctx context.Context, q *Request) error {
 	if err := identity.Require(ctx, q.Workspace, identity.Contributor); err != nil {
 		return err
@@ -135,6 +113,9 @@ func (s *Service) check(ctx context.Context, q *Request) error {
 		q.Experiment = DefaultExperiment
 	}
 	if err := checkNames(q); err != nil {
+		return err
+	}
+	if err := checkLabels(q.Tags, nil); err != nil {
 		return err
 	}
 	if err := checkSpec(q.Spec); err != nil {

@@ -113,6 +113,6 @@ func (a *api) listExperiments(ctx context.Context, in *struct {
 	PageQuery
 },
 ) (*out[client.Page[client.Experiment]], error) {
-	list, next, err := a.Runs.ListExperiments(ctx, in.Workspace, in.page())
+	list, next, err := a.Runs.ListExperiments(ctx, run.ExperimentFilter{Workspace: in.Workspace}, in.page())
 	return pageOf(list, next, toExperiment), err
 }
