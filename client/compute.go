@@ -30,6 +30,12 @@ func (c *Client) AttachCompute(ctx context.Context, ws string, t Compute) (Compu
 	return fetch[Compute](ctx, c, call{method: http.MethodPut, path: []string{"workspaces", ws, "computes", t.Name}, body: t})
 }
 
+// IdentifyCompute shows who answers where a target is to be attached. Nothing is kept, and no credential of
+// the target is used. It fails with CodeUnsupported where targets of the kind prove nothing.
+func (c *Client) IdentifyCompute(ctx context.Context, ws string, t Compute) (Identity, error) {
+	return fetch[Identity](ctx, c, call{method: http.MethodPost, path: []string{"workspaces", ws, "computes", t.Name, "identify"}, body: t})
+}
+
 // UpdateCompute changes the options that t names; the others stay.
 func (c *Client) UpdateCompute(ctx context.Context, ws string, t Compute) (Compute, error) {
 	return fetch[Compute](ctx, c, call{method: http.MethodPatch, path: []string{"workspaces", ws, "computes", t.Name}, body: t})

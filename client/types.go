@@ -113,6 +113,7 @@ type Compute struct {
 	Kind       string            `json:"kind"`
 	Options    map[string]any    `json:"options,omitempty" doc:"Settings of the kind, by option path"`
 	Shared     bool              `json:"shared,omitempty" doc:"It may stand for a computer that another target stands for"`
+	Pin        map[string]string `json:"pin,omitempty" maxProperties:"8" doc:"What it is held to, such as its hostKey: what it showed first. When attaching: be held to this from the start; an update does not look at it"`
 	ID         string            `json:"id,omitempty" readOnly:"true"`
 	Implicit   bool              `json:"implicit,omitempty" readOnly:"true"`
 	State      string            `json:"state,omitempty" readOnly:"true"`
@@ -124,6 +125,13 @@ type Compute struct {
 	CreatedBy  string            `json:"created_by,omitempty" readOnly:"true"`
 	Created    time.Time         `json:"created,omitzero" readOnly:"true"`
 	Seen       time.Time         `json:"seen,omitzero" readOnly:"true"`
+}
+
+// Identity is what a machine proved to be before it was attached. Nothing of it is kept.
+type Identity struct {
+	Pin    map[string]string `json:"pin,omitempty" doc:"What it showed, for Compute.pin"`
+	Facts  map[string]string `json:"facts,omitempty" doc:"The same for people: address, host-key (its fingerprint), host-key.type"`
+	Checks []Check           `json:"checks,omitempty"`
 }
 
 // Environment is one version of a named definition.

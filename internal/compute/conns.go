@@ -126,14 +126,14 @@ func (e *shared) shut() {
 }
 
 // Use calls f with the connection to a target, which may be shared with others and stays open
-// until f returns.
+// until f returns. A driver's errors get the names that it does not know.
 func (s *Service) Use(ctx context.Context, t Target, f func(driver.Conn) error) error {
 	conn, done, err := s.open(ctx, t, 0)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return f(conn)
+	return t.named(f(conn))
 }
 
 // maxDepth bounds how many targets may stand on one another.
@@ -187,7 +187,7 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 		}
 	}
 	e.conn, err = kind.Connect(ctx, target)
-	return err
+	return t.named(err)
 }
 
 // below returns a target that another one stands on.

@@ -13,7 +13,7 @@ import (
 
 // UpdateForeign is Update that also replaces what a face keeps beside the options; nil keeps it.
 func (s *Service) UpdateForeign(ctx context.Context, k store.Key, options map[string]any, foreign []byte) (Target, error) {
-	return s.update(ctx, k, options, foreign)
+	return s.update(ctx, k, change{options: options, foreign: foreign})
 }
 
 // Refuse records a request to attach that cannot be accepted, with the cause, as a target that Failed: for

@@ -70,6 +70,14 @@ func (s *Service) permit(ctx context.Context, kind driver.Kind, t Target) error 
 	if err != nil {
 		return err
 	}
+	if err := s.permitBelow(ctx, kind, t); err != nil {
+		return err
+	}
+	return required(kind, whole.Spec.Options, secrets)
+}
+
+// permitBelow fails unless the caller may use the entries of the inventory that are the target's jump hosts.
+func (s *Service) permitBelow(ctx context.Context, kind driver.Kind, t Target) error {
 	for _, keys := range references(kind, t) {
 		for _, k := range keys {
 			if !isResource(k) {
@@ -80,7 +88,7 @@ func (s *Service) permit(ctx context.Context, kind driver.Kind, t Target) error 
 			}
 		}
 	}
-	return required(kind, whole.Spec.Options, secrets)
+	return nil
 }
 
 func isResource(k store.Key) bool { return strings.HasPrefix(k.Name, "/") }

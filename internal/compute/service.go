@@ -116,6 +116,9 @@ type AttachRequest struct {
 	Options               map[string]any // by option path, secrets among them
 	Shared                bool
 	Foreign               []byte // JSON to keep beside the options, without secrets
+	// Pin holds the target to what was seen of it before it was attached: see Identify. Without it the
+	// first that is seen is taken.
+	Pin map[string]string
 }
 
 // Attach records a target and has it looked at; nothing has been dialled when it returns. The same
@@ -132,7 +135,7 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	t = Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1,
 		Spec:   Spec{Shared: q.Shared, Foreign: q.Foreign},
-		Status: Status{State: Creating, Changed: time.Now()}, CreatedBy: identity.From(ctx).Name, Created: time.Now(),
+		Status: Status{State: Creating, Pinned: maps.Clone(q.Pin), Changed: time.Now()}, CreatedBy: identity.From(ctx).Name, Created: time.Now(),
 	}
 	if err := s.setOptions(ctx, kind, &t, q.Options, true); err != nil {
 		return t, false, fault.Doing(what, err)
@@ -187,7 +190,7 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (
 			Fix: "choose another name, or detach it first; run: zaffre compute detach " + q.Name, Field: "name",
 		}
 	}
-	t, err := s.update(ctx, k, q.Options, q.Foreign)
+	t, err := s.update(ctx, k, change{options: q.Options, foreign: q.Foreign, pin: q.Pin})
 	if err == nil && t.Revision == old.Revision && t.Status.State == Failed {
 		return s.Retry(ctx, k)
 	}
@@ -197,10 +200,17 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (
 // Update changes options of a target, secrets among them; others stay. What is the same already
 // changes nothing.
 func (s *Service) Update(ctx context.Context, k store.Key, options map[string]any) (Target, error) {
-	return s.update(ctx, k, options, nil)
+	return s.update(ctx, k, change{options: options})
 }
 
-func (s *Service) update(ctx context.Context, k store.Key, options map[string]any, foreign []byte) (Target, error) {
+// change is what an update changes; what is nil stays.
+type change struct {
+	options map[string]any
+	foreign []byte
+	pin     map[string]string
+}
+
+func (s *Service) update(ctx context.Context, k store.Key, c change) (Target, error) {
 	what := fmt.Sprintf("cannot update compute target %q", k.Name)
 	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
 		return Target{}, fault.Doing(what, err)
@@ -217,13 +227,16 @@ func (s *Service) update(ctx context.Context, k store.Key, options map[string]an
 		return old, fault.Doing(what, err)
 	}
 	next := old.clone()
-	if foreign != nil {
-		next.Spec.Foreign = foreign
+	if c.foreign != nil {
+		next.Spec.Foreign = c.foreign
 	}
-	if err := s.setOptions(ctx, kind, &next, options, false); err != nil {
+	if err := s.setOptions(ctx, kind, &next, c.options, false); err != nil {
 		return old, fault.Doing(what, err)
 	}
-	if s.sameSpec(ctx, old, next) {
+	if err := next.hold(c.pin); err != nil {
+		return old, fault.Doing(what, err)
+	}
+	if s.sameSpec(ctx, old, next) && maps.Equal(old.Status.Pinned, next.Status.Pinned) {
 		return old, nil
 	}
 	if err := s.permit(ctx, kind, next); err != nil {
@@ -232,6 +245,9 @@ func (s *Service) update(ctx context.Context, k store.Key, options map[string]an
 	t, err := s.Targets.Update(ctx, k, func(t *Target) ([]store.Effect, error) {
 		state, err := t.Status.State.Move(Updating)
 		if err != nil {
+			return nil, err
+		}
+		if err := t.hold(c.pin); err != nil { // it may have been looked at meanwhile
 			return nil, err
 		}
 		t.Spec, t.Revision = next.Spec, t.Revision+1

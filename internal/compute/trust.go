@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -62,16 +60,17 @@ func (t *Target) pin(seen map[string]string) {
 	t.Status.Pinned = kept
 }
 
-// nameFixes puts the target's name into the fixes, where a driver, which does not know it, wrote NAME.
-func (t *Target) nameFixes() {
-	name := func(fix string) string { return strings.ReplaceAll(fix, " NAME", " "+t.Name) }
-	if t.Status.Error != nil {
-		e := *t.Status.Error
-		e.Fix = name(e.Fix)
-		t.Status.Error = &e
+// hold pins what the caller was shown and agreed to.
+func (t *Target) hold(agreed map[string]string) error {
+	for name, value := range agreed {
+		if kept, is := t.Status.Pinned[name]; is && kept != value {
+			return &fault.Error{
+				Code: fault.Precondition, Reason: "PinDiffers", What: fmt.Sprintf("compute target %q cannot be held to this", t.Name),
+				Why: "it is held to another " + name + " already, which it showed when it was attached",
+				Fix: "find out which one is right; what it shows now is trusted by this, run: zaffre compute trust " + t.Name, Field: "pin." + name,
+			}
+		}
 	}
-	t.Status.Seen.Checks = slices.Clone(t.Status.Seen.Checks)
-	for i, c := range t.Status.Seen.Checks {
-		t.Status.Seen.Checks[i].Fix = name(c.Fix)
-	}
+	t.pin(agreed)
+	return nil
 }

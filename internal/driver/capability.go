@@ -96,6 +96,15 @@ type Shell interface {
 	OpenShell(ctx context.Context, h *Handle, std Stdio) (exit int, err error)
 }
 
+// Identifier is the capability to show who is there before anything is told to it.
+type Identifier interface {
+	// Identify goes as far as the target proves who it is, and proves nothing of ours to it: no credential
+	// of its own is used, though those of targets that it stands on are. Observation.Pin is what it showed,
+	// and the facts say that in words for people: "address", "host-key" (its fingerprint), "host-key.type", and
+	// "host-key.demanded" where it is one that the target's options, or the inventory, demand.
+	Identify(ctx context.Context) (Observation, error)
+}
+
 // Item is one thing of ours on a target: a process, a folder, a pod.
 type Item struct {
 	Type, Name string

@@ -19,6 +19,8 @@ type _ interface {
 	driver.Outputs
 	driver.EnvBuilder
 	driver.Cleaner
+	driver.Shell
+	driver.Identifier
 }
 
 // bare is a connection without any capability, listing one with some.

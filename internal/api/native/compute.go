@@ -23,6 +23,7 @@ func (a *api) routesComputes() {
 	huma.Register(a.huma, a.op(http.MethodPut, one, "attach-compute", "Attach a compute target (201), or bring it to these options (200)"), a.attachCompute)
 	huma.Register(a.huma, a.op(http.MethodPatch, one, "update-compute", "Change options of a compute target; the others stay"), a.updateCompute)
 	huma.Register(a.huma, a.op(http.MethodDelete, one, "detach-compute", "Detach a compute target: the machine stays, what zaffre left on it goes"), a.detachCompute)
+	huma.Register(a.huma, a.op(http.MethodPost, one+"/identify", "identify-compute", "Show who answers where a compute target is to be attached; nothing is kept, and no credential used"), a.identifyCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/check", "check-compute", "Look at a compute target now"), a.checkCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/trust", "trust-compute", "Hold a compute target to what was seen of it last: a new host key"), a.trustCompute)
 }
@@ -88,14 +89,24 @@ func (a *api) attachCompute(ctx context.Context, in *struct {
 	if err := sameName(in.Name, in.Body.Name); err != nil {
 		return nil, err
 	}
-	t, created, err := a.Computes.Attach(ctx, compute.AttachRequest{
-		Workspace: in.Workspace, Name: in.Name, Kind: in.Body.Kind, Options: in.Body.Options, Shared: in.Body.Shared,
-	})
+	t, created, err := a.Computes.Attach(ctx, attachRequest(in.Workspace, in.Body))
 	if err != nil {
 		return nil, err
 	}
 	c, err := a.showCompute(ctx, t)
 	return made(c, created), err
+}
+
+func (a *api) identifyCompute(ctx context.Context, in *struct {
+	ComputePath
+	Body client.Compute
+},
+) (*out[client.Identity], error) {
+	if err := sameName(in.Name, in.Body.Name); err != nil {
+		return nil, err
+	}
+	seen, err := a.Computes.Identify(ctx, attachRequest(in.Workspace, in.Body))
+	return &out[client.Identity]{client.Identity{Pin: seen.Pin, Facts: seen.Facts, Checks: toChecks(seen.Checks)}}, err
 }
 
 func (a *api) updateCompute(ctx context.Context, in *struct {

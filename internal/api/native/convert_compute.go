@@ -7,24 +7,34 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
+func attachRequest(workspace string, c client.Compute) compute.AttachRequest {
+	return compute.AttachRequest{Workspace: workspace, Name: c.Name, Kind: c.Kind, Options: c.Options, Shared: c.Shared, Pin: c.Pin}
+}
+
 // toCompute shows a target; taken is how many runs each machine has, by its identity. Secrets are not
 // among a Target's options.
 func toCompute(t compute.Target, taken map[string]int) client.Compute {
 	out := client.Compute{
-		Name: t.Name, Kind: t.Kind, Options: t.Spec.Options, Shared: t.Spec.Shared, ID: t.ID, Implicit: t.Workspace == store.Global,
+		Name: t.Name, Kind: t.Kind, Options: t.Spec.Options, Shared: t.Spec.Shared, Pin: t.Status.Pinned, ID: t.ID, Implicit: t.Workspace == store.Global,
 		State: string(t.Status.State), Error: toFault(t.Status.Error), Facts: t.Status.Seen.Facts, CreatedBy: t.CreatedBy,
 		Created: utc(t.Created), Seen: utc(t.Status.Seen.Observed),
 	}
 	for _, c := range t.Status.Conditions {
 		out.Conditions = append(out.Conditions, client.Condition{Type: c.Type, OK: c.OK, Reason: c.Reason, Message: c.Message, Since: utc(c.Since)})
 	}
-	for _, c := range t.Status.Seen.Checks {
-		out.Checks = append(out.Checks, client.Check{
-			Name: c.Name, Required: c.Required, OK: c.OK, Millis: c.Duration.Milliseconds(), Evidence: c.Evidence, Reason: c.Reason, Fix: c.Fix,
-		})
-	}
+	out.Checks = toChecks(t.Status.Seen.Checks)
 	for _, m := range t.Status.Seen.Machines {
 		out.Machines = append(out.Machines, client.Machine{Name: m.Name, Runs: m.Runs, Taken: taken[m.Identity], GPUs: m.GPUs, CPU: m.CPU, Memory: m.Memory})
+	}
+	return out
+}
+
+func toChecks(list []driver.Check) []client.Check {
+	var out []client.Check
+	for _, c := range list {
+		out = append(out, client.Check{
+			Name: c.Name, Required: c.Required, OK: c.OK, Millis: c.Duration.Milliseconds(), Evidence: c.Evidence, Reason: c.Reason, Fix: c.Fix,
+		})
 	}
 	return out
 }
@@ -59,6 +69,7 @@ func capabilities(k driver.Kind) []string {
 		{"outputs", driver.Can[driver.Outputs](k)},
 		{"environments", driver.Can[driver.EnvBuilder](k)},
 		{"cleaner", driver.Can[driver.Cleaner](k)},
+		{"identity", driver.Can[driver.Identifier](k)},
 	} {
 		if c.can {
 			out = append(out, c.name)
