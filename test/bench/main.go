@@ -58,6 +58,8 @@ func measurements() []measurement {
 		{"environment", environment},
 		{"store", storeSize},
 		{"queue", longQueue},
+		{"tracking", tracking},
+		{"transfer", transfer},
 	}
 }
 
