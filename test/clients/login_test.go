@@ -2,8 +2,6 @@ package clients_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net/http"
 	"net/url"
@@ -82,14 +80,7 @@ func TestV1LogsInByDeviceCode(t *testing.T) {
 // confirm sends the form of the page as a browser does.
 func (b *box) confirm(t testing.TB, code string) int {
 	t.Helper()
-	pem, err := os.ReadFile(b.profile.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	browser := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	defer browser.CloseIdleConnections()
+	browser := b.browser(t)
 	form := url.Values{"user_code": {code}, "token": {b.profile.Token}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.profile.URL+"/device", strings.NewReader(form.Encode()))
 	if err != nil {

@@ -211,7 +211,7 @@ func TestAzureCLIAttachesARealMachine(t *testing.T) {
 }
 
 // armgo builds the program of the module armgo and runs it.
-func (b *box) armgo(t testing.TB, c computer) string {
+func (b *box) armgo(t testing.TB, c computer, arg ...string) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "armgo")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, ".")
@@ -223,7 +223,7 @@ func (b *box) armgo(t testing.TB, c computer) string {
 	b.writeConfig(t, home)
 	ctx, cancel := context.WithTimeout(t.Context(), scriptWithin)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin)
+	cmd := exec.CommandContext(ctx, bin, arg...)
 	cmd.Dir, cmd.Env = home, append(b.variables(t, home), c.variables()...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

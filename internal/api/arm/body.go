@@ -157,6 +157,7 @@ func (q *request) keep(name string, outer, inner map[string]any) []byte {
 	redact(q.foreign.Tags)
 	redact(q.foreign.Identity)
 	q.foreign.Type, q.foreign.Outer, q.foreign.Inner = name, outer, inner
+	q.foreign.prune()
 	raw, _ := json.Marshal(q.foreign) // it came from JSON
 	return raw
 }

@@ -30,7 +30,7 @@ var computeTypes = []computeType{
 	{"AmlCompute", false, map[string]any{
 		"vmSize": nil, "vmPriority": "Dedicated", "scaleSettings": map[string]any{"minNodeCount": 0, "maxNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT120S"},
 		"subnet": nil, "allocationState": "Steady", "currentNodeCount": 0, "targetNodeCount": 0, "errors": nil,
-		"allocationStateTransitionTime": nil, "remoteLoginPortPublicAccess": "NotSpecified", "enableNodePublicIp": true, "osType": "Linux",
+		"remoteLoginPortPublicAccess": "NotSpecified", "enableNodePublicIp": true, "osType": "Linux",
 		"nodeStateCounts": map[string]any{
 			"preparingNodeCount": 0, "runningNodeCount": 0, "idleNodeCount": 0, "unusableNodeCount": 0, "leavingNodeCount": 0, "preemptedNodeCount": 0,
 		},

@@ -65,7 +65,26 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(os.Args) > 1 && os.Args[1] == "list" {
+		names, err := list(ctx, c, computes)
+		fmt.Println("LISTED", len(names))
+		return err
+	}
 	return attach(ctx, c, computes)
+}
+
+// list reads the list to its end.
+func list(ctx context.Context, c config, computes *ml.ComputeClient) (names []string, err error) {
+	for pager := computes.NewListPager(c.Group, c.Workspace, nil); pager.More(); {
+		page, err := pager.NextPage(ctx)
+		if err != nil {
+			return names, err
+		}
+		for _, v := range page.Value {
+			names = append(names, *v.Name)
+		}
+	}
+	return names, nil
 }
 
 // machine is the one of the variables VM_…, with a password.
@@ -105,15 +124,9 @@ func attach(ctx context.Context, c config, computes *ml.ComputeClient) error {
 }
 
 func detach(ctx context.Context, c config, computes *ml.ComputeClient) error {
-	var names []string
-	for pager := computes.NewListPager(c.Group, c.Workspace, nil); pager.More(); {
-		page, err := pager.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, v := range page.Value {
-			names = append(names, *v.Name)
-		}
+	names, err := list(ctx, c, computes)
+	if err != nil {
+		return err
 	}
 	fmt.Println("list", names)
 	for _, name := range names {
@@ -125,7 +138,7 @@ func detach(ctx context.Context, c config, computes *ml.ComputeClient) error {
 			return err
 		}
 	}
-	_, err := computes.Get(ctx, c.Group, c.Workspace, "my-vm", nil)
+	_, err = computes.Get(ctx, c.Group, c.Workspace, "my-vm", nil)
 	gone, ok := errors.AsType[*azcore.ResponseError](err)
 	fmt.Println("gone", ok && gone.StatusCode == 404)
 	return nil
