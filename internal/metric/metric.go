@@ -43,7 +43,7 @@ type Latest struct {
 
 // After reports whether p comes after q: by step, then time, then value.
 func (p Point) After(q Point) bool {
-	return cmp.Or(cmp.Compare(p.Step, q.Step), p.Time.Compare(q.Time), cmp.Compare(p.Value, q.Value)) > 0
+	return cmp.Or(cmp.Compare(p.Step, q.Step), cmp.Compare(p.Time.UnixMicro(), q.Time.UnixMicro()), cmp.Compare(p.Value, q.Value)) > 0
 }
 
 // Number reports whether the point is a number that can be compared: a scalar, and not NaN.

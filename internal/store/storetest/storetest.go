@@ -9,6 +9,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -30,6 +31,7 @@ type Store interface {
 	Runs() run.Store
 	Experiments() run.ExperimentStore
 	Artifacts() run.ArtifactStore
+	Metrics(metric.Limits) metric.Store
 }
 
 // Run runs the suite. open returns an empty store that is closed when the test ends; it is called
@@ -51,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Effects":      testEffects,
 		"Queue":        testQueue,
 		"Events":       testEvents,
+		"Metrics":      testMetrics,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
