@@ -144,6 +144,11 @@ func TestTable(t *testing.T) {
 
 		{"internal/server", module + "internal/driver/all", true},
 		{"internal/server", module + "internal/api/native", true},
+		{"internal/server", module + "internal/azure", true},
+		{"internal/inventory", module + "internal/azure", false},
+		{"internal/inventory", "github.com/Azure/azure-sdk-for-go/sdk/azcore", false},
+		{"internal/azure", "github.com/Azure/azure-sdk-for-go/sdk/azcore", true},
+		{"internal/azure", module + "internal/inventory", false},
 		{"internal/server", module + "internal/cli", false},
 		{"internal/server", module + "internal/cli/run", false},
 		{"internal/cli", module + "internal/config", true},

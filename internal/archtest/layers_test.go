@@ -23,7 +23,7 @@ var (
 var (
 	leaves = []string{"internal/fault", "internal/id", "internal/conda"}
 	base   = with(leaves, "internal/driver", "internal/store", "internal/reconcile", "internal/event",
-		"internal/secret", "internal/blob", "internal/metric", "internal/snapshot", "internal/run/query")
+		"internal/secret", "internal/blob", "internal/metric", "internal/object", "internal/snapshot", "internal/run/query")
 	// domain is in its order: a package may import those before it.
 	domain = []string{
 		"internal/identity", "internal/workspace", "internal/inventory", "internal/data", "internal/model",
@@ -70,6 +70,7 @@ func layers() []layer {
 		{"internal/blob", leaves, slices.Concat(db, shells)},
 		{"internal/metric", with(leaves, "internal/store"), all},
 		{"internal/snapshot", with(leaves, "internal/driver", "internal/blob"), all},
+		{"internal/object", with(leaves, "internal/store", "internal/blob"), all},
 		{"internal/run/query", leaves, all}, // a language: faces and stores speak it
 		{"internal/event", with(leaves, "internal/store", "internal/identity"), all}, // it asks who may read
 		// For tests only: no row names it, so no package but an external test can import it.
@@ -82,6 +83,7 @@ func layers() []layer {
 		{"internal/ui", face, slices.Concat(db, shells)},
 		{"internal/router", face, slices.Concat(db, shells)},
 
+		{"internal/azure", leaves, slices.Concat(db, shells)}, // asks real Azure; only the server imports it
 		{"internal/config", leaves, all},
 		{"internal/server", anything, []string{module + "internal/cli/..."}},
 		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source"), slices.Concat(db, heavy)},
