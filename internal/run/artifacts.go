@@ -2,25 +2,31 @@ package run
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"time"
+	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/object"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-// artifactBlob names the bytes of a run's artifact. The path is hashed: it may hold anything.
-func artifactBlob(run, path string) string {
-	h := sha256.Sum256([]byte(path))
-	return "runs/" + run + "/files/" + hex.EncodeToString(h[:16])
-}
+type (
+	// Artifact is a file that a run left. Its owner is the run's ID.
+	Artifact = object.File
+	// ArtifactStore keeps artifacts, in the order of their paths.
+	ArtifactStore = object.Rows
+	// ArtifactFilter selects the artifacts of a run, below a prefix of their paths.
+	ArtifactFilter = object.Filter
+)
 
-// keepOutputs copies the files that the job left; bytes first, then the row that names them. Of a
-// run that is tried again only the last attempt's are kept.
+// files keeps the files of runs.
+func (s *Service) files() *object.Store { return object.New(s.Artifacts, s.Blobs) }
+
+// keepOutputs copies the files that the job left. Of a run that is tried again only the last attempt's
+// are kept.
 func (s *Service) keepOutputs(ctx context.Context, c driver.Conn, r Run) error {
 	outputs, ok := c.(driver.Outputs)
 	if !ok {
@@ -45,23 +51,37 @@ func (s *Service) keepOutput(ctx context.Context, outputs driver.Outputs, h driv
 		return err
 	}
 	defer body.Close()
-	sum := sha256.New()
-	size, err := s.Blobs.Put(ctx, artifactBlob(run, f.Path), io.TeeReader(body, sum))
+	_, err = s.files().Put(ctx, run, f.Path, body)
+	return err
+}
+
+// PutArtifact adds a file to a run, in any state, in place of one at its path: the whole of it or
+// nothing. It fails with fault.Invalid, Reason "ArtifactPathInvalid", and as object.Received does.
+func (s *Service) PutArtifact(ctx context.Context, k store.Key, path string, body io.Reader) (Artifact, error) {
+	if err := object.CheckPath(path); err != nil {
+		return Artifact{}, err
+	}
+	r, err := s.mayChange(ctx, k)
+	if err != nil {
+		return Artifact{}, err
+	}
+	return s.files().Put(ctx, r.ID, path, object.Received(body, ""))
+}
+
+// DeleteArtifact removes a file of a run; one that is not there is no error.
+func (s *Service) DeleteArtifact(ctx context.Context, k store.Key, path string) error {
+	r, err := s.mayChange(ctx, k)
 	if err != nil {
 		return err
 	}
-	a := Artifact{Run: run, Path: f.Path, Size: size, Hash: hex.EncodeToString(sum.Sum(nil)), Created: time.Now()}
-	err = s.Artifacts.Insert(ctx, a)
-	if fault.CodeOf(err) != fault.Exists {
-		return err
+	return s.files().Delete(ctx, r.ID, path)
+}
+
+func (s *Service) mayChange(ctx context.Context, k store.Key) (Run, error) {
+	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+		return Run{}, err
 	}
-	_, err = s.Artifacts.Update(ctx, a.Key(), func(old *Artifact) ([]store.Effect, error) {
-		if old.Hash != a.Hash {
-			*old = a
-		}
-		return nil, nil
-	})
-	return err
+	return s.Get(ctx, k)
 }
 
 // ListArtifacts returns the files that a run left, below a prefix of their paths.
@@ -70,7 +90,16 @@ func (s *Service) ListArtifacts(ctx context.Context, k store.Key, prefix string,
 	if err != nil {
 		return nil, "", err
 	}
-	return s.Artifacts.List(ctx, ArtifactFilter{Run: r.ID, Prefix: prefix}, p)
+	return s.files().List(ctx, r.ID, prefix, p)
+}
+
+// ArtifactFolder lists one level of a run's files: those in the folder, and the folders in it.
+func (s *Service) ArtifactFolder(ctx context.Context, k store.Key, dir string, p store.Page) ([]object.Entry, string, error) {
+	r, err := s.Get(ctx, k)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.files().Folder(ctx, r.ID, strings.Trim(dir, "/"), p)
 }
 
 // OpenArtifact opens a file that a run left. It fails with fault.NotFound, Reason
@@ -80,16 +109,18 @@ func (s *Service) OpenArtifact(ctx context.Context, k store.Key, path string, of
 	if err != nil {
 		return Artifact{}, nil, err
 	}
-	a, err := s.Artifacts.Get(ctx, store.Key{Workspace: r.ID, Name: path})
-	if fault.CodeOf(err) == fault.NotFound {
-		return a, nil, &fault.Error{
+	a, body, err := s.files().Open(ctx, r.ID, path, offset)
+	if fault.ReasonOf(err) == "ArtifactNotFound" {
+		err = &fault.Error{
 			Code: fault.NotFound, Reason: "ArtifactNotFound", What: fmt.Sprintf("run %s has no file %q", r.Name, path),
 			Why: "it left none of that name", Fix: "run: zaffre run show " + r.Name,
 		}
 	}
-	if err != nil {
-		return a, nil, err
-	}
-	body, err := s.Blobs.Open(ctx, artifactBlob(r.ID, path), offset)
 	return a, body, err
+}
+
+// ReopenArtifact opens the bytes of an artifact that OpenArtifact returned, from another offset: the
+// same bytes, also if the file was replaced since.
+func (s *Service) ReopenArtifact(ctx context.Context, a Artifact, offset int64) (io.ReadCloser, error) {
+	return s.files().OpenFile(ctx, a, offset)
 }

@@ -162,9 +162,6 @@ type Store interface {
 // ExperimentStore keeps experiments, in the order of their names.
 type ExperimentStore = store.Repo[Experiment, ExperimentFilter]
 
-// ArtifactStore keeps artifacts, in the order of their paths.
-type ArtifactStore = store.Repo[Artifact, ArtifactFilter]
-
 // Experiment is a set of runs with a name.
 type Experiment struct {
 	Workspace, Name string
@@ -186,21 +183,6 @@ type ExperimentFilter struct {
 	ID        string
 	Deleted   View
 }
-
-// Artifact is a file that a run left. Its bytes lie in the blob store under its hash.
-type Artifact struct {
-	Run     string // the run's ID
-	Path    string // "outputs/model.pkl"
-	Size    int64
-	Hash    string // SHA-256, hex
-	Created time.Time
-}
-
-// Key returns the record's key: the run's ID and the path.
-func (a Artifact) Key() store.Key { return store.Key{Workspace: a.Run, Name: a.Path} }
-
-// ArtifactFilter selects the artifacts of a run, below a prefix of their paths.
-type ArtifactFilter struct{ Run, Prefix string }
 
 // WorkKind is the kind of the work rows of runs.
 const WorkKind = "run"

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/identity"
-	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
 )
@@ -207,58 +206,6 @@ func (d *DB) Builds() environment.BuildStore {
 		position: func(b environment.Build) []any {
 			return []any{int64(toMicros(b.Started)), b.Target, b.Digest}
 		},
-	})
-}
-
-type experimentRow struct {
-	Workspace string `json:"workspace"`
-	Name      string `json:"name"`
-	Runs      int64  `json:"runs,omitempty"`
-	Created   micros `json:"created,omitempty"`
-}
-
-// Experiments returns the store of experiments.
-func (d *DB) Experiments() run.ExperimentStore {
-	return newRepo(d, &table[run.Experiment, run.ExperimentFilter, experimentRow]{
-		name: "experiment", noun: "experiment", reason: "ExperimentNotFound", show: "zaffre experiment list",
-		key: run.Experiment.Key,
-		encode: func(e run.Experiment) experimentRow {
-			return experimentRow{e.Workspace, e.Name, e.Runs, toMicros(e.Created)}
-		},
-		decode: func(r experimentRow) run.Experiment {
-			return run.Experiment{Workspace: r.Workspace, Name: r.Name, Runs: r.Runs, Created: r.Created.time()}
-		},
-		filter:   func(w *where, f run.ExperimentFilter) { w.equal("workspace", f.Workspace) },
-		order:    []string{"workspace", "name"},
-		position: func(e run.Experiment) []any { return []any{e.Workspace, e.Name} },
-	})
-}
-
-type artifactRow struct {
-	Run     string `json:"run"`
-	Path    string `json:"path"`
-	Size    int64  `json:"size"`
-	Hash    string `json:"hash"`
-	Created micros `json:"created,omitempty"`
-}
-
-// Artifacts returns the store of artifacts.
-func (d *DB) Artifacts() run.ArtifactStore {
-	return newRepo(d, &table[run.Artifact, run.ArtifactFilter, artifactRow]{
-		name: "artifact", noun: "artifact", reason: "ArtifactNotFound", show: "zaffre run show RUN",
-		key: run.Artifact.Key,
-		encode: func(a run.Artifact) artifactRow {
-			return artifactRow{a.Run, a.Path, a.Size, a.Hash, toMicros(a.Created)}
-		},
-		decode: func(r artifactRow) run.Artifact {
-			return run.Artifact{Run: r.Run, Path: r.Path, Size: r.Size, Hash: r.Hash, Created: r.Created.time()}
-		},
-		filter: func(w *where, f run.ArtifactFilter) {
-			w.equal("workspace", f.Run)
-			w.prefix("name", f.Prefix)
-		},
-		order:    []string{"workspace", "name"},
-		position: func(a run.Artifact) []any { return []any{a.Run, a.Path} },
 	})
 }
 

@@ -156,16 +156,16 @@ func targetsByMachine(t *testing.T, s Store) {
 
 func artifactsByPrefix(t *testing.T, s Store) {
 	for _, path := range []string{"logs/a", "outputs", "outputs/", "outputs/a", "outputs/ü", "outputs/\U0010FFFFx", "outputs0", "outputsa"} {
-		must(t, s.Artifacts().Insert(t.Context(), run.Artifact{Run: "r", Path: path}))
+		must(t, s.Artifacts().Insert(t.Context(), run.Artifact{Owner: "r", Path: path}))
 	}
-	must(t, s.Artifacts().Insert(t.Context(), run.Artifact{Run: "q", Path: "outputs/a"}))
+	must(t, s.Artifacts().Insert(t.Context(), run.Artifact{Owner: "q", Path: "outputs/a"}))
 	for prefix, want := range map[string]string{
 		"":                   "logs/a outputs outputs/ outputs/a outputs/ü outputs/\U0010FFFFx outputs0 outputsa",
 		"outputs/":           "outputs/ outputs/a outputs/ü outputs/\U0010FFFFx",
 		"outputs/\U0010FFFF": "outputs/\U0010FFFFx",
 		"outputs/b":          "",
 	} {
-		items, _, err := s.Artifacts().List(t.Context(), run.ArtifactFilter{Run: "r", Prefix: prefix}, store.Page{})
+		items, _, err := s.Artifacts().List(t.Context(), run.ArtifactFilter{Owner: "r", Prefix: prefix}, store.Page{})
 		must(t, err)
 		var got []string
 		for _, v := range items {

@@ -101,9 +101,9 @@ var experiments = records[run.Experiment, run.ExperimentFilter]{
 	of:  func(s Store) store.Repo[run.Experiment, run.ExperimentFilter] { return s.Experiments() },
 	key: run.Experiment.Key,
 	make: func(n int) run.Experiment {
-		return run.Experiment{Workspace: "ws", Name: numbered("e", n), Created: epoch}
+		return run.Experiment{Workspace: "ws", Name: numbered("e", n), ID: numbered("1", n), Created: epoch}
 	},
-	named:  func(v *run.Experiment, s string) { v.Name = s },
+	named:  func(v *run.Experiment, s string) { v.Name, v.ID = s, s },
 	touch:  func(v *run.Experiment) { v.Runs++ },
 	filter: run.ExperimentFilter{Workspace: "ws"},
 }
@@ -112,11 +112,11 @@ var artifacts = records[run.Artifact, run.ArtifactFilter]{
 	of:  func(s Store) store.Repo[run.Artifact, run.ArtifactFilter] { return s.Artifacts() },
 	key: run.Artifact.Key,
 	make: func(n int) run.Artifact {
-		return run.Artifact{Run: "r1", Path: numbered("outputs/f", n), Created: epoch}
+		return run.Artifact{Owner: "r1", Path: numbered("outputs/f", n), Created: epoch}
 	},
 	named:  func(v *run.Artifact, s string) { v.Path = s },
 	touch:  func(v *run.Artifact) { v.Size++ },
-	filter: run.ArtifactFilter{Run: "r1"},
+	filter: run.ArtifactFilter{Owner: "r1"},
 }
 
 var runs = records[run.Run, run.Filter]{
