@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type shared struct {
 	conn     driver.Conn
 	closers  []func() // of the connections below
 
-	users int // guarded by pool.mu, like the rest
+	users int      // guarded by pool.mu, like the rest
+	on    []string // IDs of the targets that it stands on
 	stale bool
 	idle  *time.Timer
 }
@@ -90,6 +92,18 @@ func (p *pool) drop(id string) {
 	if e.users == 0 {
 		go e.shut()
 	}
+	for other, o := range p.conns {
+		if slices.Contains(o.on, id) {
+			p.drop(other)
+		}
+	}
+}
+
+// stand notes that a connection stands on another target's, and goes with it.
+func (p *pool) stand(e *shared, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.on = append(e.on, id)
 }
 
 func (p *pool) forget(id string) {
@@ -182,6 +196,7 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 			if err != nil {
 				return err
 			}
+			s.conns.stand(e, below.ID)
 			e.closers = append(e.closers, done)
 			target.On[path] = append(target.On[path], conn)
 		}
