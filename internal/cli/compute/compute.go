@@ -44,15 +44,33 @@ func verdict(a *frame.App, c client.Compute) error {
 	if err := printOne(a, c); err != nil {
 		return err
 	}
-	if c.State != "Failed" {
+	f := trouble(c)
+	if c.State != "Failed" && f == nil {
 		a.Next("zaffre run submit --compute " + c.Name + " SCRIPT")
 		return nil
 	}
-	if c.Error != nil {
-		a.TellFault(c.Error)
+	if f != nil {
+		a.TellFault(f)
 	}
 	a.Next("zaffre compute check " + c.Name)
 	return frame.Exit(frame.ExitFailed)
+}
+
+// trouble is why a target cannot be used; nil if it can. One that was attached well can go wrong later.
+func trouble(c client.Compute) *client.Fault {
+	i := slices.IndexFunc(c.Conditions, func(k client.Condition) bool { return k.Type == "Ready" && !k.OK && k.Reason != "" })
+	if c.Error != nil || i < 0 {
+		return c.Error
+	}
+	ready := c.Conditions[i]
+	f := &client.Fault{Title: fmt.Sprintf("compute target %q cannot be used", c.Name), Detail: ready.Message, Code: client.CodePrecondition, Reason: ready.Reason}
+	for _, k := range c.Checks {
+		if !k.OK && k.Reason == ready.Reason {
+			f.Fix, f.Evidence = k.Fix, k.Evidence
+			break
+		}
+	}
+	return f
 }
 
 func printOne(a *frame.App, c client.Compute) error {
