@@ -107,6 +107,8 @@ func checkWork(f facts) error {
 		return workFault(f, fault.Precondition, "WorkDirectoryReadOnly", "its file system is mounted read-only", other, said)
 	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
 		return workFault(f, fault.Exhausted, "DiskFull", "no space is left there", "free space on that machine: df -h "+f.one["work.base"], said)
+	case f.has("work.closed"):
+		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not enter %s", f.one["user"], f.one["work.base"]), other, said)
 	case strings.Contains(said, "ermission denied"), strings.Contains(said, "not permitted"):
 		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.one["user"], f.one["work.base"]),
 			fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.one["user"], f.one["work"]), said)

@@ -40,6 +40,7 @@ say work "$work"
 d=$work
 while [ ! -e "$d" ] && [ "$d" != / ] && [ "$d" != . ]; do d=$(dirname -- "$d"); done
 say work.base "$d"
+[ ! -d "$d" ] || [ -x "$d" ] || say work.closed yes
 try() { # makes what a run makes, a program, and takes it away again
   t=$(mktemp -d "$d/.zaffre-check.XXXXXX" 2>&1) || { say work.error "$t"; return; }
   if e=$( { printf '#!/bin/sh\nexit 0\n' | cat >"$t/run" && dd if=/dev/zero of="$t/fill" bs=4096 count=64 2>&1 && chmod 700 "$t/run"; } 2>&1); then

@@ -101,6 +101,18 @@ func (c *Conn) Seen(ctx context.Context) (Seen, error) {
 	return l.what(), nil
 }
 
+// retire has the next call make a new connection.
+func (c *Conn) retire(ctx context.Context) {
+	if c.lock(ctx) != nil {
+		return
+	}
+	defer func() { <-c.gate }()
+	if c.live != nil {
+		c.live.retire()
+		c.live = nil
+	}
+}
+
 // renew makes a connection. The caller holds the gate.
 func (c *Conn) renew(ctx context.Context) (*link, *trace, error) {
 	if c.closed {

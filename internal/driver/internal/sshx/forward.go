@@ -37,7 +37,11 @@ func (c *Conn) Dial(ctx context.Context, network, addr string) (net.Conn, error)
 	case !isNo:
 		return nil, err
 	case no.Reason == ssh.Prohibited || no.Reason == ssh.UnknownChannelType:
-		return c.relay(ctx, network, addr)
+		conn, err = c.relay(ctx, network, addr)
+		if fault.ReasonOf(err) == "ForwardingRefused" {
+			c.retire(ctx) // sshd holds to what its settings were when the connection was made
+		}
+		return conn, err
 	}
 	return nil, peerFault(addr, no.Message)
 }

@@ -20,26 +20,29 @@ import (
 // was shown.
 func dial(ctx context.Context, c Config) (*link, *trace, error) {
 	var t *trace
+	var failed error
 	begin := time.Now()
-	_, err := c.Login.signer() // which takes its time before the machine's begins
+	_, _ = c.Login.signer() // which takes its time before the machine's begins
 	took := time.Since(begin)
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout+grace)
 	defer cancel()
 	for _, keyType := range c.Trust.types() {
-		var l *link
-		t = &trace{begin: time.Now().Add(-took)}
-		if err = t.step("credentials", c.Login.Check(), c.Login.Describe()); err != nil {
-			break
-		}
-		l, err = c.dialOnce(ctx, t, keyType)
+		now := &trace{begin: time.Now().Add(-took)}
+		l, err := (*link)(nil), now.step("credentials", c.Login.Check(), c.Login.Describe())
 		if err == nil {
-			return l, t, nil
+			l, err = c.dialOnce(ctx, now, keyType)
+		}
+		if err == nil {
+			return l, now, nil
+		}
+		if t == nil {
+			t, failed = now, err // the first key is the one that users compare
 		}
 		if fault.ReasonOf(err) != "HostKeyRefused" && fault.ReasonOf(err) != "AlgorithmsDiffer" {
-			break
+			return nil, now, err
 		}
 	}
-	return nil, t, err
+	return nil, t, failed
 }
 
 func (c Config) dialOnce(ctx context.Context, t *trace, keyType string) (*link, error) {
@@ -183,7 +186,7 @@ func (p *progress) ask(questions []string, expired bool) {
 func (c Config) exchangeFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return connectFault(c.Place(), fault.Unavailable, "KeyExchangeTimedOut", "the server said who it is, and then did not go on in time",
-			"see whether the machine is overloaded or the path to it loses large packets (MTU): ping -s 1400 ADDRESS")
+			"see whether the machine is overloaded or the path to it loses large packets (MTU); try it with: ssh -v "+c.command())
 	}
 	f := connectFault(c.Place(), fault.Unavailable, "KeyExchangeBroken", "the server ended the connection while keys were exchanged",
 		"look into the log of sshd on that machine: journalctl -u ssh")

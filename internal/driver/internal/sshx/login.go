@@ -51,9 +51,19 @@ func ParseKey(text, passphrase string) (ssh.Signer, error) {
 		return unlock(text, passphrase)
 	}
 	if err == nil {
-		return s, nil
+		return newer(s), nil
 	}
 	return nil, keyFault(text)
+}
+
+// newer has an RSA key sign as OpenSSH's client does, by SHA-512 first: some servers take nothing else.
+func newer(s ssh.Signer) ssh.Signer {
+	if a, ok := s.(ssh.AlgorithmSigner); ok && s.PublicKey().Type() == ssh.KeyAlgoRSA {
+		if m, err := ssh.NewSignerWithAlgorithms(a, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSA}); err == nil {
+			return m
+		}
+	}
+	return s
 }
 
 func unlock(text, passphrase string) (ssh.Signer, error) {
@@ -64,7 +74,7 @@ func unlock(text, passphrase string) (ssh.Signer, error) {
 	s, err := ssh.ParsePrivateKeyWithPassphrase([]byte(text), []byte(passphrase))
 	switch {
 	case err == nil:
-		return s, nil
+		return newer(s), nil
 	case errors.Is(err, x509.IncorrectPasswordError):
 		return nil, loginFault("PassphraseWrong", "the passphrase does not open the private key",
 			"try it with: ssh-keygen -y -f FILE; then give the right one; run: zaffre compute update NAME --administrator-account-passphrase-file FILE")
