@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -184,7 +185,7 @@ func (l *lab) networks() map[string]arrange {
 func (l *lab) strangers() map[string]arrange {
 	say := func(lines string, then func(net.Conn)) arrange {
 		return func(t *testing.T) driver.Target {
-			return l.target(t, listen(t, func(c net.Conn) {
+			return l.target(t, l.listen(t, func(c net.Conn) {
 				if _, err := io.WriteString(c, lines); err == nil {
 					then(c)
 				}
@@ -194,14 +195,20 @@ func (l *lab) strangers() map[string]arrange {
 	wait := func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 	web := func(secure bool) arrange {
 		return func(t *testing.T) driver.Target {
-			start := httptest.NewServer
-			if secure {
-				start = httptest.NewTLSServer
+			s := httptest.NewUnstartedServer(http.NotFoundHandler())
+			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Listener.Close()
+			var err error
+			if s.Listener, err = net.Listen("tcp", net.JoinHostPort(l.here, "0")); err != nil {
+				t.Fatal(err)
 			}
-			s := start(http.NotFoundHandler())
+			start := s.Start
+			if secure {
+				start = s.StartTLS
+			}
+			start()
 			t.Cleanup(s.Close)
-			a := s.Listener.Addr().(*net.TCPAddr)
-			return l.target(t, settings{address: "127.0.0.1", port: int64(a.Port)})
+			return l.target(t, settings{address: l.here, port: int64(s.Listener.Addr().(*net.TCPAddr).Port)})
 		}
 	}
 	return map[string]arrange{ // OpenSSL answers with an alert, Go's TLS with nothing
@@ -221,6 +228,33 @@ func (l *lab) strangers() map[string]arrange {
 
 // stalls is a server that says nothing once somebody logs in.
 func (l *lab) stalls(t *testing.T) driver.Target {
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		<-release
+		return nil, errors.New("no")
+	}}
+	config.AddHostKey(hostSigner(t))
+	return l.target(t, l.listen(t, func(c net.Conn) { _, _, _, _ = ssh.NewServerConn(c, config) }))
+}
+
+// oneTime is a server that takes the key, and then asks for a code.
+func (l *lab) oneTime(t *testing.T) driver.Target {
+	ask := func(_ ssh.ConnMetadata, answer ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		_, err := answer("", "", []string{"One-time password (OATH) for `ada': "}, []bool{false})
+		return nil, errors.Join(err, errors.New("no"))
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
+		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{KeyboardInteractiveCallback: ask}}
+	}}
+	config.AddHostKey(hostSigner(t))
+	all := l.listen(t, func(c net.Conn) { _, _, _, _ = ssh.NewServerConn(c, config) })
+	all[password] = os.Getenv("ENGINES_VM_PASSWORD")
+	return l.target(t, all)
+}
+
+func hostSigner(t testing.TB) ssh.Signer {
+	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -229,14 +263,7 @@ func (l *lab) stalls(t *testing.T) driver.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) {
-		<-release
-		return nil, errors.New("no")
-	}}
-	config.AddHostKey(signer)
-	return l.target(t, listen(t, func(c net.Conn) { _, _, _, _ = ssh.NewServerConn(c, config) }))
+	return signer
 }
 
 // keys are wrong host keys, and credentials that cannot be used.
@@ -282,18 +309,23 @@ func strangerKey(t testing.TB) string {
 	return string(pem.EncodeToMemory(block))
 }
 
+// pam has sshd ask PAM, and nothing else, for the password.
+const pam = "UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication yes\nAuthenticationMethods keyboard-interactive:pam"
+
 func (l *lab) logins() map[string]arrange {
 	pw := os.Getenv("ENGINES_VM_PASSWORD")
 	return map[string]arrange{
 		"wrong-user":        l.with(settings{user: "nobody-here"}),
 		"wrong-password":    l.with(settings{key: nil, password: "wrong-canary-9a1"}),
-		"wrong-key":         l.with(settings{key: strangerKey(l)}),
+		"wrong-key":         l.with(settings{key: strangerKey(l), user: "z-copy"}),
 		"key-type-disabled": l.served(nil, "PubkeyAcceptedAlgorithms rsa-sha2-512"),
 		"keys-disabled":     l.served(nil, "PubkeyAuthentication no"),
 		"password-disabled": l.served(settings{key: nil, password: pw}, "PasswordAuthentication no\nKbdInteractiveAuthentication no"),
 		"locked-account":    l.served(settings{user: "z-locked"}, ""),
 		"second-factor":     l.served(nil, "AuthenticationMethods publickey,password"),
-		"too-many-tries":    l.served(settings{key: strangerKey(l), password: "wrong-canary-9a1"}, "MaxAuthTries 1"),
+		"too-many-tries":    l.served(settings{key: strangerKey(l), password: pw}, "MaxAuthTries 1"),
+		"one-time-password": l.oneTime,
+		"password-ended":    l.served(settings{user: "z-old", key: nil, password: pw}, pam),
 	}
 }
 
@@ -303,12 +335,13 @@ func (l *lab) shells() map[string]arrange {
 		"shell-nologin":    l.served(settings{user: "z-nologin"}, ""),
 		"forced-command":   l.served(nil, "ForceCommand echo only this"),
 		"no-sessions":      l.served(nil, "MaxSessions 0"),
-		"password-expired": l.served(settings{user: "z-old", key: nil, password: os.Getenv("ENGINES_VM_PASSWORD")}, ""),
+		"password-expired": l.served(settings{user: "z-stale", key: nil, password: os.Getenv("ENGINES_VM_PASSWORD")}, ""),
 		"home-missing":     l.served(settings{user: "z-gone"}, ""),
 		"work-noexec":      l.with(settings{work: "/srv/zoo/noexec/w"}),
 		"work-full":        l.with(settings{work: "/srv/zoo/full/w"}),
 		"work-read-only":   l.with(settings{work: "/srv/zoo/ro/w"}),
-		"work-denied":      l.with(settings{work: "/root/w"}),
+		"work-denied":      l.with(settings{work: "/srv/zoo/denied/w"}),
+		"work-closed":      l.with(settings{work: "/root/w"}),
 		"work-file":        l.with(settings{work: "/srv/zoo/file"}),
 	}
 }
@@ -316,7 +349,7 @@ func (l *lab) shells() map[string]arrange {
 func (l *lab) jumps() map[string]arrange {
 	through := func(jump settings, there settings) arrange {
 		return func(t *testing.T) driver.Target {
-			all := settings{via: []driver.Conn{connect(t, l.target(t, jump))}}
+			all := settings{via: []driver.Conn{l.jump(t, l.target(t, jump))}}
 			for k, v := range there {
 				all[k] = v
 			}
@@ -326,13 +359,12 @@ func (l *lab) jumps() map[string]arrange {
 	closed := func(t *testing.T) driver.Target {
 		p := l.sshd(t, "AllowTcpForwarding no",
 			"/usr/bin/python3*=none", "/usr/bin/perl=none", "/usr/bin/socat*=none", "/usr/bin/nc*=none", "/usr/bin/bash=none")
-		l.sudo(t, "true")
 		return through(settings{port: p, user: "z-dash"}, nil)(t)
 	}
 	changed := func(t *testing.T) driver.Target {
 		jump := l.target(t, nil)
 		jump.Pinned = map[string]string{sshvm.PinHostKey: l.sudo(t, "cat /etc/zoo/ca.pub")}
-		return l.target(t, settings{via: []driver.Conn{connect(t, jump)}})
+		return l.target(t, settings{via: []driver.Conn{l.jump(t, jump)}})
 	}
 	return map[string]arrange{
 		"jump-down":           through(settings{port: int64(1)}, nil),
@@ -351,8 +383,8 @@ func (l *lab) machines() map[string]arrange {
 		"no-python":          l.served(nil, "", "/usr/bin/python3*=none"),
 		"clock-ahead":        l.served(nil, "", `/usr/bin/date=exec perl -e 'printf "%d.000000000\n", time + 3600'`),
 		"left-overs-killed":  l.served(nil, "", `/usr/bin/busctl=echo b true`),
-		"docker-denied":      l.served(nil, "", `/usr/bin/docker=[ "$(id -u)" = 0 ] && echo 29.1.0 && exit; echo permission denied while trying to connect to the docker API at unix:///var/run/docker.sock >&2; exit 1`),
-		"docker-down":        l.served(nil, "", `/usr/bin/docker=echo Cannot connect to the Docker daemon. Is the docker daemon running? >&2; exit 1`),
+		"docker-denied":      l.served(nil, "", `/usr/bin/docker=[ "$(id -u)" = 0 ] && echo 29.1.0 && exit; id -nG | grep -qw docker && echo 29.1.0 && exit; echo permission denied while trying to connect to the docker API at unix:///var/run/docker.sock >&2; exit 1`),
+		"docker-down":        l.served(nil, "", `/usr/bin/docker=[ -e /run/zoo-docker ] && echo 29.1.0 && exit; echo Cannot connect to the Docker daemon. Is the docker daemon running? >&2; exit 1`),
 		"gpu-broken":         l.served(nil, "", `/usr/bin/nvidia-smi=echo NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.; exit 9`),
 	}
 }

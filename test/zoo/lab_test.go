@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,8 +45,12 @@ const (
 type lab struct {
 	*testing.T
 	host, hostPort string
+	here           string // this machine's address, as vm1 sees it
 	key            string // the private key that is let in
 	root           driver.Host
+
+	leaps sync.Map // driver.Target by the driver.Conn to it
+	odd   sync.Map // *stranger by its port
 
 	mu   sync.Mutex
 	next int // port
@@ -62,13 +67,20 @@ func open(t *testing.T) *lab {
 	}
 	l := &lab{T: t, hostPort: os.Getenv("ENGINES_VM1"), key: read(t, os.Getenv("ENGINES_VM_KEY")), next: 2200}
 	l.host, _, _ = net.SplitHostPort(l.hostPort)
+	way, err := net.Dial("udp", l.hostPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.here = way.LocalAddr().(*net.UDPAddr).IP.String()
+	way.Close()
 	c := connect(t, l.target(t, nil))
 	l.root = c.(driver.Host)
 	s, err := ssh.ParsePrivateKey([]byte(l.key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.sudo(t, machineScript, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.PublicKey()))), os.Getenv("ENGINES_VM_PASSWORD"))
+	keys := string(ssh.MarshalAuthorizedKey(s.PublicKey())) + read(t, os.Getenv("ENGINES_VM_KEY_ENCRYPTED")+".pub")
+	l.sudo(t, machineScript, strings.TrimSpace(keys), os.Getenv("ENGINES_VM_PASSWORD"))
 	t.Cleanup(func() {
 		l.sudo(t, `for f in /run/zoo-*.pid; do kill "$(cat "$f")" 2>/dev/null; rm -f "$f"; done; iptables -F INPUT`)
 	})
@@ -91,6 +103,14 @@ func connect(t testing.TB, target driver.Target) driver.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// jump is a target as a jump host.
+func (l *lab) jump(t testing.TB, target driver.Target) driver.Conn {
+	t.Helper()
+	c := connect(t, target)
+	l.leaps.Store(c, target)
 	return c
 }
 
@@ -150,18 +170,31 @@ func (l *lab) sshd(t testing.TB, config string, programs ...string) int64 {
 	l.next++
 	p := l.next
 	l.mu.Unlock()
-	l.sudo(t, sshdScript, strconv.Itoa(p), config, strings.Join(programs, "\n"))
+	l.restart(t, int64(p), config, programs...)
 	return int64(p)
 }
 
-// listen answers each connection on this machine with serve.
-func listen(t testing.TB, serve func(net.Conn)) settings {
+// restart starts an sshd on a port anew, otherwise.
+func (l *lab) restart(t testing.TB, port int64, config string, programs ...string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	l.sudo(t, sshdScript, strconv.FormatInt(port, 10), config, strings.Join(programs, "\n"))
+}
+
+// stranger answers on this machine.
+type stranger struct {
+	serve  func(net.Conn)
+	healed atomic.Pointer[func(net.Conn)] // how it answers since it is well
+}
+
+// listen answers each connection on this machine with serve, until it is healed.
+func (l *lab) listen(t testing.TB, serve func(net.Conn)) settings {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(l.here, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
+	s := &stranger{serve: serve}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -170,9 +203,35 @@ func listen(t testing.TB, serve func(net.Conn)) settings {
 			}
 			go func() {
 				defer c.Close()
-				serve(c)
+				if well := s.healed.Load(); well != nil {
+					(*well)(c)
+					return
+				}
+				s.serve(c)
 			}()
 		}
 	}()
-	return settings{address: "127.0.0.1", port: int64(ln.Addr().(*net.TCPAddr).Port)}
+	n := int64(ln.Addr().(*net.TCPAddr).Port)
+	l.odd.Store(n, s)
+	return settings{address: l.here, port: n}
+}
+
+// heal has a stranger be vm1 from now on, each connection after a while.
+func (l *lab) heal(t testing.TB, target driver.Target, after time.Duration) {
+	t.Helper()
+	s, ok := l.odd.Load(target.Options[port])
+	if !ok {
+		t.Fatal("it is no stranger")
+	}
+	well := func(c net.Conn) {
+		<-time.After(after)
+		forward(c, l.hostPort, 0)
+	}
+	s.(*stranger).healed.Store(&well)
+}
+
+// forwarded is a port of this machine that leads to vm1.
+func (l *lab) forwarded(t testing.TB, delay time.Duration) settings {
+	t.Helper()
+	return l.listen(t, func(c net.Conn) { forward(c, l.hostPort, delay) })
 }

@@ -21,16 +21,28 @@ import (
 // exact output, a file there and back, a connection made from there.
 func TestWorks(t *testing.T) {
 	l := open(t)
+	for name, arrange := range l.oddities() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			works(t, arrange(t))
+		})
+	}
+}
+
+// oddities are machines that must work.
+func (l *lab) oddities() map[string]arrange {
 	pw := os.Getenv("ENGINES_VM_PASSWORD")
-	encrypted := read(t, os.Getenv("ENGINES_VM_KEY_ENCRYPTED"))
+	encrypted := read(l, os.Getenv("ENGINES_VM_KEY_ENCRYPTED"))
 	as := func(user string) arrange { return l.served(settings{user: user}, "") }
-	for name, arrange := range map[string]arrange{
+	return map[string]arrange{
 		"plain":                     l.with(nil),
 		"password":                  l.with(settings{key: nil, password: pw}),
 		"encrypted-key":             l.with(settings{key: encrypted, passphrase: os.Getenv("ENGINES_VM_PASSPHRASE")}),
 		"windows-line-ends":         l.with(settings{key: strings.ReplaceAll(l.key, "\n", "\r\n")}),
-		"wrong-key-password":        l.served(settings{key: strangerKey(t), password: pw}, ""),
+		"wrong-key-password":        l.served(settings{key: strangerKey(l), password: pw}, ""),
 		"two-factors":               l.served(settings{password: pw}, "AuthenticationMethods publickey,password"),
+		"keyboard-interactive":      l.served(settings{key: nil, password: pw}, pam),
+		"key-and-interactive":       l.served(settings{password: pw}, strings.Replace(pam, "AuthenticationMethods ", "AuthenticationMethods publickey,", 1)),
 		"fish":                      as("z-fish"),
 		"csh":                       as("z-csh"),
 		"dash":                      as("z-dash"),
@@ -47,22 +59,17 @@ func TestWorks(t *testing.T) {
 		"one-session-no-forwarding": l.served(nil, "MaxSessions 1\nAllowTcpForwarding no"),
 		"banner":                    l.served(nil, "Banner /etc/ssh/sshd_config\nPrintMotd yes"),
 		"no-terminal":               l.served(nil, "PermitTTY no"),
-		"certificate":               l.served(settings{hostKey: l.sudo(t, "cat /etc/zoo/ca.pub")}, "HostKey /etc/zoo/good\nHostCertificate /etc/zoo/good-cert.pub"),
-		"rsa-demanded":              l.with(settings{hostKey: l.sudo(t, "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub | cut -d' ' -f2")}),
-		"known-hosts-line":          l.with(settings{hostKey: l.host + " " + l.sudo(t, "cat /etc/ssh/ssh_host_ed25519_key.pub")}),
+		"certificate":               l.served(settings{hostKey: l.sudo(l, "cat /etc/zoo/ca.pub")}, "HostKey /etc/zoo/good\nHostCertificate /etc/zoo/good-cert.pub"),
+		"rsa-demanded":              l.with(settings{hostKey: l.sudo(l, "ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub | cut -d' ' -f2")}),
+		"known-hosts-line":          l.with(settings{hostKey: l.host + " " + l.sudo(l, "cat /etc/ssh/ssh_host_ed25519_key.pub")}),
 		"rekeys":                    l.served(nil, "RekeyLimit 64K"),
 		"second-jump-host": func(t *testing.T) driver.Target {
-			return l.target(t, settings{via: []driver.Conn{connect(t, l.target(t, settings{port: int64(1)})), connect(t, l.target(t, nil))}})
+			return l.target(t, settings{via: []driver.Conn{l.jump(t, l.target(t, settings{port: int64(1)})), l.jump(t, l.target(t, nil))}})
 		},
 		"through-no-forwarding": func(t *testing.T) driver.Target {
-			return l.target(t, settings{via: []driver.Conn{connect(t, l.target(t, settings{port: l.sshd(t, "AllowTcpForwarding no\nMaxSessions 1")}))}})
+			return l.target(t, settings{via: []driver.Conn{l.jump(t, l.target(t, settings{port: l.sshd(t, "AllowTcpForwarding no\nMaxSessions 1")}))}})
 		},
-		"latency": func(t *testing.T) driver.Target { return l.target(t, slow(t, l.hostPort, 100*time.Millisecond)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			works(t, arrange(t))
-		})
+		"latency": func(t *testing.T) driver.Target { return l.target(t, l.forwarded(t, 100*time.Millisecond)) },
 	}
 }
 
@@ -146,17 +153,15 @@ func atOnce(ctx context.Context, t *testing.T, host driver.Host) {
 	wg.Wait()
 }
 
-// slow is a way to an address on which each packet takes a while, in each direction.
-func slow(t *testing.T, to string, delay time.Duration) settings {
-	return listen(t, func(c net.Conn) {
-		far, err := net.Dial("tcp", to)
-		if err != nil {
-			return
-		}
-		defer far.Close()
-		go lag(far, c, delay)
-		lag(c, far, delay)
-	})
+// forward connects c with an address; each packet takes a while, in each direction.
+func forward(c net.Conn, to string, delay time.Duration) {
+	far, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	go lag(far, c, delay)
+	lag(c, far, delay)
 }
 
 func lag(to io.WriteCloser, from io.Reader, delay time.Duration) {
@@ -200,8 +205,8 @@ func TestIdentity(t *testing.T) {
 	}
 	one := see(l.target(t, nil))
 	again := see(l.target(t, settings{port: l.sshd(t, "")}))
-	inside := see(l.target(t, settings{address: "127.0.0.1", via: []driver.Conn{connect(t, l.target(t, nil))}, port: l.sshd(t, "ListenAddress 127.0.0.1")}))
-	nat := see(l.target(t, slow(t, l.hostPort, 0)))
+	inside := see(l.target(t, settings{address: "127.0.0.1", via: []driver.Conn{l.jump(t, l.target(t, nil))}, port: l.sshd(t, "ListenAddress 127.0.0.1")}))
+	nat := see(l.target(t, l.forwarded(t, 0)))
 	cloned := l.sshd(t, "", "/proc/sys/kernel/random/boot_id=none", "/etc/machine-id=none")
 	if _, err := connect(t, l.target(t, settings{port: cloned})).Observe(t.Context()); err == nil {
 		t.Error("a machine without a boot ID is taken")
@@ -213,7 +218,7 @@ func TestIdentity(t *testing.T) {
 	}
 	far := os.Getenv("ENGINES_VM2")
 	host, _, _ := net.SplitHostPort(far)
-	other := see(l.target(t, settings{address: host, via: []driver.Conn{connect(t, l.target(t, nil))}}))
+	other := see(l.target(t, settings{address: host, via: []driver.Conn{l.jump(t, l.target(t, nil))}}))
 	if other.Identity == one.Identity || other.Lasting == one.Lasting {
 		t.Errorf("vm2 is taken for vm1: %q", other.Identity)
 	}

@@ -5,6 +5,7 @@ mkdir -p /etc/zoo /run/sshd /srv/zoo /run/systemd/system
 printf '%s\n' "$1" >/etc/zoo/key.pub
 person() { # NAME SHELL [HOME]
   id "$1" >/dev/null 2>&1 || useradd -m -d "${3:-/home/$1}" -s "$2" "$1"
+  usermod -s "$2" "$1"
   mkdir -p /etc/zoo/keys
   cp /etc/zoo/key.pub "/etc/zoo/keys/$1"
   echo "$1:$pw" | chpasswd
@@ -21,9 +22,23 @@ person z-nologin /usr/sbin/nologin
 person z-locked /bin/bash
 person z-old /bin/bash
 person z-gone /bin/bash
+person z-stale /bin/bash
+person z-copy /bin/bash
+rm -rf /home/z-copy/.ssh /var/lib/systemd/linger /run/zoo-docker
+getent group docker >/dev/null || groupadd docker
+gpasswd -d azureuser docker >/dev/null 2>&1 || :
+mkdir -p -m 755 /srv/zoo/denied
+rm -rf /srv/zoo/denied/w
+# What systemd has, as far as the fixes need it: here is none.
+stand_in() { printf '#!/bin/sh\n%s\n' "$2" >"/usr/local/bin/$1"; chmod 755 "/usr/local/bin/$1"; }
+stand_in loginctl '[ "$1" = enable-linger ] && mkdir -p /var/lib/systemd/linger && touch "/var/lib/systemd/linger/$2"'
+stand_in timedatectl '[ "$*" = "set-ntp true" ]'
+stand_in systemctl '[ "$*" = "start docker" ] && touch /run/zoo-docker'
+stand_in journalctl '[ "$*" = "-u ssh" ] && tail -n 50 /run/zoo-*.log'
 cp /etc/zoo/key.pub /etc/zoo/keys/azureuser
 passwd -q -l z-locked
 chage -d 0 z-old
+chage -d 0 z-stale
 rm -rf /home/z-gone
 printf 'echo loud; echo loud >&2; printf "no newline"; cat /dev/null\n' | tee /home/z-loud/.bashrc >/home/z-loud/.profile
 mkdir -p /home/z-fish/.config/fish
@@ -35,10 +50,11 @@ for d in noexec full ro; do
   mountpoint -q /srv/zoo/$d || mount -t tmpfs -o mode=1777,size=1m tmpfs /srv/zoo/$d
 done
 mount -o remount,noexec /srv/zoo/noexec
+mount -o remount,size=1m /srv/zoo/full
 dd if=/dev/zero of=/srv/zoo/full/fill bs=4096 2>/dev/null || :
 mount -o remount,ro /srv/zoo/ro
 touch /srv/zoo/file
-iptables -C INPUT -p tcp --dport 2999 -j DROP 2>/dev/null || iptables -A INPUT -p tcp --dport 2999 -j DROP
+iptables -C INPUT -i eth0 -p tcp --dport 2999 -j DROP 2>/dev/null || iptables -A INPUT -i eth0 -p tcp --dport 2999 -j DROP
 # Keys of a host whose certificates are good, for another name, ended, or signed by a stranger.
 [ -f /etc/zoo/ca ] || ssh-keygen -q -t ed25519 -N '' -f /etc/zoo/ca
 [ -f /etc/zoo/stranger ] || ssh-keygen -q -t ed25519 -N '' -f /etc/zoo/stranger

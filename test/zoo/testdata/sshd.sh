@@ -1,6 +1,10 @@
 # Run as root on vm1: one more sshd. $1 is its port, $2 lines for its sshd_config, $3 programs that it is to
 # see otherwise, as NAME=SCRIPT, NAME=raw CONTENT or NAME=none lines: in a mount namespace of its own.
 set -eu
+if [ -f "/run/zoo-$1.pid" ]; then
+  kill "$(cat "/run/zoo-$1.pid")" && rm -f "/run/zoo-$1.pid"
+  while bash -c ": </dev/tcp/10.250.1.2/$1" 2>/dev/null; do sleep 0.02; done
+fi
 {
   printf '%s\n' "$2"
   printf 'Port %s\nPidFile /run/zoo-%s.pid\nAuthorizedKeysFile /etc/zoo/keys/%%u\nStrictModes no\n' "$1" "$1"
@@ -25,7 +29,7 @@ unshare --mount sh -ec '
       mount --bind "$f" "$to"
     done
   done
-  exec /usr/sbin/sshd -f "/etc/zoo/$1.conf"
+  exec /usr/sbin/sshd -E "/run/zoo-$1.log" -f "/etc/zoo/$1.conf"
 ' sshd "$1" x "$3"
 i=0
 until bash -c ": </dev/tcp/10.250.1.2/$1" 2>/dev/null || bash -c ": </dev/tcp/127.0.0.1/$1" 2>/dev/null; do
