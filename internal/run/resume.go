@@ -43,8 +43,9 @@ func (s *Service) wakeAll(ctx context.Context, runs []Run) error {
 		wg.Go(func() { errs <- s.wake(ctx, r.Key()) })
 	}
 	wg.Wait()
-	for range runs {
-		if err := <-errs; err != nil {
+	close(errs)
+	for err := range errs {
+		if err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"log/slog"
@@ -15,6 +16,7 @@ type DB struct {
 	engine engine
 	hub    hub
 	log    *slog.Logger
+	few    int
 }
 
 // engine is what differs between the databases.
@@ -26,6 +28,8 @@ type engine interface {
 	write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error
 	// read returns what queries outside of a transaction go through.
 	read() querier
+	// once is read for statements whose text is made for one question and hardly comes again.
+	once() querier
 	// snapshot runs do on one consistent view of the whole database.
 	snapshot(ctx context.Context, do func(querier) error) error
 	ping(ctx context.Context) error
@@ -38,6 +42,8 @@ type Options struct {
 	Wrap func(driver.Connector) driver.Connector
 	// NoSync lets SQLite acknowledge before the disk has the data: a crash of the machine loses it.
 	NoSync bool
+	// Few is how many runs a search looks up one by one before it walks all in order; 0 is the default.
+	Few int
 }
 
 // Open opens a database and brings its tables up to date. url is "sqlite:PATH", a file that is made
@@ -54,7 +60,7 @@ func OpenWith(ctx context.Context, url string, log *slog.Logger, opt Options) (*
 	if err != nil {
 		return nil, fault.Doing("cannot open the database", err)
 	}
-	return &DB{engine: e, log: log}, nil
+	return &DB{engine: e, log: log, few: cmp.Or(opt.Few, few)}, nil
 }
 
 func openEngine(ctx context.Context, url string, opt Options) (engine, error) {

@@ -51,6 +51,7 @@ func same(text string) string { return text }
 
 func (e *postgresEngine) name() string  { return "postgres" }
 func (e *postgresEngine) read() querier { return direct{on: e.pool, rewrite: same} }
+func (e *postgresEngine) once() querier { return e.read() }
 
 func (e *postgresEngine) ping(ctx context.Context) error { return e.pool.PingContext(ctx) }
 

@@ -27,7 +27,7 @@ func OpenReader(ctx context.Context, url string, log *slog.Logger) (*DB, error) 
 	if err != nil {
 		return nil, fault.Doing(what, err)
 	}
-	return &DB{engine: e, log: log}, nil
+	return &DB{engine: e, log: log, few: few}, nil
 }
 
 // fileReader is a SQLite file that a server may have open: it takes no lock and changes nothing.
@@ -74,6 +74,7 @@ func sameVersion(ctx context.Context, pool *sql.DB) error {
 
 func (e *fileReader) name() string                   { return "sqlite" }
 func (e *fileReader) read() querier                  { return direct{on: e.pool, rewrite: forSQLite} }
+func (e *fileReader) once() querier                  { return e.read() }
 func (e *fileReader) ping(ctx context.Context) error { return e.pool.PingContext(ctx) }
 func (e *fileReader) close() error                   { return faultOf(e.pool.Close()) }
 

@@ -27,6 +27,14 @@ type table[T, F, R any] struct {
 	order    []string // columns, unique together
 	position func(T) []any
 	newest   bool // the order is descending
+	beside   *beside[T]
+}
+
+// beside keeps rows of another table that say what a record says, in the record's own transactions.
+type beside[T any] struct {
+	of   func(*T) any                        // what the rows are to hold, apart from the record
+	put  func(t *tx, v *T, before any) error // before is what of returned; nil for a new record
+	drop func(t *tx, k store.Key) error      // the record's row is there still
 }
 
 // column is one that lists filter or sort by.
@@ -90,6 +98,11 @@ func (r *repo[T, F, R]) Insert(ctx context.Context, v T, then ...store.Effect) e
 		if n == 0 {
 			return r.exists(k)
 		}
+		if r.beside != nil {
+			if err := r.beside.put(t, &v, nil); err != nil {
+				return err
+			}
+		}
 		return t.apply(then)
 	})
 }
@@ -151,7 +164,10 @@ func (r *repo[T, F, R]) Update(ctx context.Context, k store.Key, change func(*T)
 
 // change runs an update on the record v, which was read as doc.
 func (r *repo[T, F, R]) change(t *tx, k store.Key, v *T, doc string, change func(*T) ([]store.Effect, error)) error {
-	before := r.values(v, false)
+	before, rows := r.values(v, false), any(nil)
+	if r.beside != nil {
+		rows = r.beside.of(v)
+	}
 	then, err := change(v)
 	if err != nil {
 		return err
@@ -168,6 +184,11 @@ func (r *repo[T, F, R]) change(t *tx, k store.Key, v *T, doc string, change func
 	if string(now) != doc {
 		if err := r.store(t, k, string(now), before, r.values(v, false)); err != nil {
 			return err
+		}
+		if r.beside != nil {
+			if err := r.beside.put(t, v, rows); err != nil {
+				return err
+			}
 		}
 	}
 	return t.apply(then)
@@ -198,6 +219,11 @@ func (r *repo[T, F, R]) Delete(ctx context.Context, k store.Key, then ...store.E
 	return r.db.write(ctx, func(t *tx) error {
 		if err := t.once(then); err != nil {
 			return err
+		}
+		if r.beside != nil {
+			if err := r.beside.drop(t, k); err != nil {
+				return err
+			}
 		}
 		n, err := t.exec(r.deleteSQL, k.Workspace, k.Name)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/run"
+	"github.com/zaffre-ml/zaffre/internal/run/query"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -20,11 +21,14 @@ type runRow struct {
 	Parent     string            `json:"parent,omitempty"`
 	Origin     run.Origin        `json:"origin"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	Params     map[string]string `json:"params,omitempty"`
 	Properties map[string]string `json:"properties,omitempty"`
 	Spec       specRow           `json:"spec"`
 	Status     statusRow         `json:"status"`
+	User       string            `json:"user,omitempty"`
 	CreatedBy  string            `json:"created_by,omitempty"`
 	Created    micros            `json:"created,omitempty"`
+	Deleted    micros            `json:"deleted,omitempty"`
 }
 
 type specRow struct {
@@ -86,9 +90,8 @@ type runs struct {
 	*repo[run.Run, run.Filter, runRow]
 }
 
-// Runs returns the store of runs. Each field of the filter has an index but Tag, which is looked for
-// in the rows that the other fields select, one by one, the newest first. Tag is "key" or
-// "key=value", and the key's name ends at the first "=".
+// Runs returns the store of runs. Each field of the filter has an index; what Where asks for is in the
+// indexes of labels and metrics.
 func (d *DB) Runs() run.Store {
 	return runs{newRepo(d, &table[run.Run, run.Filter, runRow]{
 		name: "run", noun: "run", reason: "RunNotFound", show: "zaffre run list",
@@ -96,6 +99,7 @@ func (d *DB) Runs() run.Store {
 		columns: runColumns(), filter: filterRuns,
 		order: []string{"id"}, newest: true,
 		position: func(r run.Run) []any { return []any{r.ID} },
+		beside:   labels(),
 	})}
 }
 
@@ -109,7 +113,11 @@ func runColumns() []column[run.Run] {
 		{"active", false, active},
 		{"queue", false, queue},
 		{"rank", false, func(r *run.Run) any { return int64(-r.Spec.Priority) }},
-		{"tags", false, func(r *run.Run) any { return lines(tags(r.Tags)) }},
+		{"display", false, func(r *run.Run) any { return r.Display }},
+		{"owner", false, func(r *run.Run) any { return r.Owner() }},
+		{"started", false, func(r *run.Run) any { return int64(toMicros(r.Start())) }},
+		{"ended", false, func(r *run.Run) any { return int64(toMicros(r.Status.Ended)) }},
+		{"deleted", false, func(r *run.Run) any { return int64(toMicros(r.Deleted)) }},
 	}
 }
 
@@ -140,14 +148,29 @@ func filterRuns(w *where, f run.Filter) {
 	if f.Active {
 		w.and("active = 1")
 	}
+	w.view("deleted", f.Deleted)
 	if f.Tag != "" {
-		key, value, whole := strings.Cut(f.Tag, "=")
-		want := "\n" + lineSafe.Replace(key) + "="
-		if whole {
-			want += lineSafe.Replace(value) + "\n"
-		}
-		w.and("strpos(tags, " + w.arg(want) + ") > 0")
+		w.and(newConditions(w, "run").clause(tagClause(f.Tag)))
 	}
+}
+
+// view selects what was not deleted, what was, or both.
+func (w *where) view(column string, v run.View) {
+	switch v {
+	case run.Live:
+		w.and(column + " = 0")
+	case run.DeletedOnly:
+		w.and(column + " > 0")
+	}
+}
+
+// tagClause is the filter "name" or "name=value": the name ends at the first "=".
+func tagClause(tag string) query.Clause {
+	name, value, whole := strings.Cut(tag, "=")
+	if !whole {
+		return query.Clause{Field: query.Tag, Name: name, Op: query.IsNotNull}
+	}
+	return query.Clause{Field: query.Tag, Name: name, Op: query.Equal, Value: value}
 }
 
 const queueOrder = ` ORDER BY rank, id LIMIT `

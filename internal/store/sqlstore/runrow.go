@@ -1,9 +1,6 @@
 package sqlstore
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/run"
 )
@@ -11,16 +8,18 @@ import (
 func encodeRun(r run.Run) runRow {
 	return runRow{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Experiment: r.Experiment, Number: r.Number,
-		Display: r.Display, Parent: r.Parent, Origin: r.Origin, Tags: r.Tags, Properties: r.Properties,
-		Spec: specRow(r.Spec), Status: encodeStatus(r.Status), CreatedBy: r.CreatedBy, Created: toMicros(r.Created),
+		Display: r.Display, Parent: r.Parent, Origin: r.Origin, Tags: r.Tags, Params: r.Params, Properties: r.Properties,
+		Spec: specRow(r.Spec), Status: encodeStatus(r.Status), User: r.User, CreatedBy: r.CreatedBy,
+		Created: toMicros(r.Created), Deleted: toMicros(r.Deleted),
 	}
 }
 
 func (r runRow) decode() run.Run {
 	return run.Run{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Experiment: r.Experiment, Number: r.Number,
-		Display: r.Display, Parent: r.Parent, Origin: r.Origin, Tags: r.Tags, Properties: r.Properties,
-		Spec: run.Spec(r.Spec), Status: r.Status.decode(), CreatedBy: r.CreatedBy, Created: r.Created.time(),
+		Display: r.Display, Parent: r.Parent, Origin: r.Origin, Tags: r.Tags, Params: r.Params, Properties: r.Properties,
+		Spec: run.Spec(r.Spec), Status: r.Status.decode(), User: r.User, CreatedBy: r.CreatedBy,
+		Created: r.Created.time(), Deleted: r.Deleted.time(),
 	}
 }
 
@@ -75,13 +74,4 @@ func (a attemptRow) decode() run.Attempt {
 func (o outcomeRow) IsZero() bool {
 	return o.State == "" && o.ExitCode == 0 && o.Signal == 0 && o.Reason == "" && o.Message == "" &&
 		o.Started == 0 && o.Ended == 0 && o.Nodes == nil
-}
-
-// tags returns "key=value" of each tag, in the order of the keys.
-func tags(m map[string]string) []string {
-	all := make([]string, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		all = append(all, k+"="+m[k])
-	}
-	return all
 }

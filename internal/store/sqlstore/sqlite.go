@@ -147,6 +147,7 @@ func forSQLite(text string) string {
 
 func (e *sqliteEngine) name() string  { return "sqlite" }
 func (e *sqliteEngine) read() querier { return e.cached }
+func (e *sqliteEngine) once() querier { return direct{on: e.readers, rewrite: forSQLite} }
 
 func (e *sqliteEngine) write(ctx context.Context, lasting bool, do func(*tx) error, tell func(news)) error {
 	return e.writer.write(ctx, lasting, do, tell)

@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Experiments":  experiments.test,
 		"Artifacts":    artifacts.test,
 		"Runs":         runs.test,
+		"Search":       testSearch,
 		"Lists":        testLists,
 		"Effects":      testEffects,
 		"Queue":        testQueue,
