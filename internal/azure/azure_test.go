@@ -260,29 +260,53 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// silent takes requests and never answers.
-type silent struct{}
+// slow is the way to a cloud on which every request takes its time.
+type slow struct {
+	cloud *cloud
+	takes time.Duration
+}
 
-func (silent) Do(r *http.Request) (*http.Response, error) {
-	<-r.Context().Done()
-	return nil, r.Context().Err()
+func (s slow) Do(r *http.Request) (*http.Response, error) {
+	select {
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-time.After(s.takes):
+	}
+	w := httptest.NewRecorder()
+	s.cloud.ServeHTTP(w, r)
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
 }
 
 func TestFindEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		client, err := azure.New(azure.Config{
-			Tenant: tenant, Client: app, Secret: secret, Login: "https://login.example/", Endpoint: "https://arm.example", Transport: silent{},
+	for _, tt := range []struct {
+		takes time.Duration
+		want  string
+	}{
+		{time.Second, ""}, // 5 requests
+		{2400 * time.Millisecond, "AzureUnavailable"}, // none of them too slow by itself
+		{time.Hour, "AzureUnavailable"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			at := &cloud{Server: &httptest.Server{URL: "https://azure.example"}, docs: map[string]string{
+				vm: machine(of(nic, true)), nic: card(configuration("", public, true)), public: `{"properties":{"ipAddress":"20.1.2.3"}}`,
+			}}
+			config := azure.Config{
+				Tenant: tenant, Client: app, Secret: secret, Login: "https://azure.example/", Endpoint: "https://azure.example", Transport: slow{at, tt.takes},
+			}
+			client, err := azure.New(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			_, err = client.Find(t.Context(), resource(t, vm))
+			if took := time.Since(begin); took > 10*time.Second || fault.ReasonOf(err) != tt.want {
+				t.Errorf("each request takes %s: after %s: %v", tt.takes, took, err)
+			}
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		begin := time.Now()
-		_, err = client.Find(t.Context(), resource(t, vm))
-		if took := time.Since(begin); took > 10*time.Second || fault.ReasonOf(err) != "AzureUnavailable" {
-			t.Errorf("after %s: %v", took, err)
-		}
-	})
+	}
 }
 
 // TestNothingIsLogged has the SDK, which is quiet by itself, tell all it knows.
