@@ -58,6 +58,7 @@ func measurements() []measurement {
 		{"environment", environment},
 		{"store", storeSize},
 		{"queue", longQueue},
+		{"arm", armTimes},
 		{"tracking", tracking},
 		{"transfer", transfer},
 	}

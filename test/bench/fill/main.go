@@ -1,4 +1,4 @@
-// Command fill inserts runs into the database of a server that is stopped, as submit would have, or
+// Command fill inserts runs or compute targets into the database of a server that is stopped, as submit would have, or
 // counts those that want to be looked at. It is a helper of test/bench.
 package main
 
@@ -34,13 +34,17 @@ func main() {
 	workspace := flag.String("workspace", "default", "workspace of the runs")
 	state := flag.String("state", "Completed", "state of the runs; one in ten of Completed is Failed")
 	n := flag.Int("runs", 1000, "how many")
+	computes := flag.Int("computes", 0, "how many compute targets to insert instead")
 	due := flag.Bool("due", false, "count the runs that are due within a day")
 	flag.Parse()
 	file := filepath.Join(*data, "zaffre.db")
 	var err error
-	if *due {
+	switch {
+	case *due:
 		err = count(context.Background(), file)
-	} else {
+	case *computes > 0:
+		err = fillComputes(context.Background(), file, *workspace, *computes)
+	default:
 		err = fill(context.Background(), file, *workspace, run.State(*state), *n)
 	}
 	if err != nil {
