@@ -13,13 +13,7 @@ func check(a *frame.App) *cobra.Command {
 			return err
 		}
 		c, err := s.CheckCompute(cmd.Context(), s.WS, args[0])
-		if err != nil {
-			return a.Suggest(err, args[0], a.ComputeNames)
-		}
-		if c, err = settled(cmd.Context(), s, c); err != nil {
-			return err
-		}
-		return verdict(a, c)
+		return conclude(cmd.Context(), a, s, c, a.Suggest(err, args[0], a.ComputeNames))
 	})
 	cmd.ValidArgsFunction = frame.Names(a.ComputeNames)
 	return cmd

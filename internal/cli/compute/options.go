@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -41,7 +42,13 @@ func kindOf(ctx context.Context, a *frame.App, s *frame.Session, name string) (c
 // options are the flags of a kind.
 type options struct {
 	kind   client.Kind
-	update bool // nothing is required
+	flags  *pflag.FlagSet
+	name   string // of the target
+	update bool   // nothing is required
+	agent  *bool  // whether a key is made for the target; nil: no
+
+	config  string // of ssh
+	keyFile string // that the private key was read from, because ssh's configuration names it
 }
 
 // flagName derives the flag from the option's path: "administratorAccount.userName" is
@@ -66,7 +73,7 @@ func flagName(o client.Option) string {
 		b.WriteString("-file")
 	}
 	name := strings.ReplaceAll(b.String(), "--", "-")
-	if slices.Contains([]string{"data", "help", "lang", "output", "shared", "workspace"}, name) {
+	if slices.Contains([]string{"data", "help", "lang", "output", "shared", "ssh-agent", "ssh-config", "workspace"}, name) {
 		return "target-" + name // the plain one is ours
 	}
 	return name
@@ -101,15 +108,25 @@ func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
 			_ = cmd.RegisterFlagCompletionFunc(name, frame.Values(a.ComputeNames))
 		}
 	}
-	return &options{kind: k}
+	v := &options{kind: k, flags: f}
+	if bySSH(k) {
+		f.StringVar(&v.config, "ssh-config", "", a.Say("flag.sshconfig"))
+	}
+	return v
 }
 
-// given returns the options that were given, by their paths.
-func (v *options) given(a *frame.App, cmd *cobra.Command) (map[string]any, error) {
-	out := map[string]any{}
-	byID := cmd.Flags().Changed("resource-id") // the inventory may have the rest; the server says if it has not
+// given returns the options that were given, by their paths, and those of filled for which no flag was.
+func (v *options) given(a *frame.App, filled map[string]any) (map[string]any, error) {
+	out := maps.Clone(filled)
+	if out == nil {
+		out = map[string]any{}
+	}
+	byID := v.flags.Changed("resource-id") // the inventory may have the rest; the server says if it has not
 	for _, o := range v.kind.Options {
-		f := cmd.Flags().Lookup(flagName(o))
+		f := v.flags.Lookup(flagName(o))
+		if _, is := filled[o.Path]; is {
+			continue
+		}
 		if !f.Changed {
 			if byID {
 				continue
@@ -134,18 +151,25 @@ func (v *options) absent(a *frame.App, o client.Option, out map[string]any) erro
 		return nil
 	}
 	if in, ok := a.Stdin.(*os.File); ok && o.Secret && frame.IsTerminal(in) {
-		fmt.Fprintf(a.Stderr, "%s: ", o.Help)
-		secret, err := term.ReadPassword(int(in.Fd()))
-		fmt.Fprintln(a.Stderr)
-		if err == nil && len(secret) > 0 {
-			out[o.Path] = string(secret)
+		if secret := askSecret(a, in, o.Help); secret != "" {
+			out[o.Path] = secret
 			return nil
 		}
 	}
 	return frame.Usage(&fault.Error{
 		Code: fault.Invalid, Reason: "OptionMissing", What: fmt.Sprintf("a compute target of kind %s needs --%s", v.kind.Name, flagName(o)),
-		Why: o.Help, Fix: "run: zaffre compute attach " + v.kind.Name + " NAME --help", Field: o.Path,
+		Why: o.Help, Fix: "run: zaffre compute attach " + v.kind.Name + " " + v.name + " --help", Field: o.Path,
 	})
+}
+
+func askSecret(a *frame.App, in *os.File, what string) string {
+	fmt.Fprintf(a.Stderr, "%s: ", what)
+	secret, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(a.Stderr)
+	if err != nil {
+		return ""
+	}
+	return string(secret)
 }
 
 func valueOf(a *frame.App, o client.Option, f *pflag.Flag) (any, error) {

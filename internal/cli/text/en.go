@@ -161,6 +161,8 @@ func enFlags() map[string]string {
 		"flag.event.subject":     "only about this `SUBJECT`, such as run/4kz7",
 		"flag.detach.dryrun":     "remove nothing: list what would go",
 		"flag.detach.force":      "though runs are active, or the machine is gone",
+		"flag.attach.agent":      "log in once as ssh on this machine does, with keys of an agent or in hardware, and have a key made for this target accepted there",
+		"flag.sshconfig":         "configuration of ssh (`FILE`) in which --address is looked up, instead of ssh's own; none: it is not looked up",
 		"flag.attach.shared":     "it may stand for a computer that another target stands for",
 	}
 }
@@ -203,6 +205,13 @@ func enTalk() map[string]string {
 		"talk.downloaded":      "%d file(s) in %s",
 		"talk.trailingoutput":  "took %q as zaffre's own; write -- before the script's arguments to give it to the script",
 		"talk.detachedcompute": "compute target %s detached; the machine stays",
+		"talk.sshconfig":       "the configuration of ssh says for %s: %s",
+		"talk.sshkey":          "the server keeps this private key, sealed; with --ssh-agent a key is made for the target instead",
+		"talk.nossh":           "%s is an alias in %s, but there is no ssh on this machine to read it: the server will look for a machine of that name",
+		"talk.knownhost":       "the host key of %s is the one that ssh on this machine knows: %s",
+		"talk.pinned":          "pinned its host key as it was seen first: %s %s; compare it, on that machine: %s",
+		"talk.enrolled":        "a key made for this target is accepted there now, with the comment %s in ~/.ssh/authorized_keys; to take it back: %s",
+		"talk.oldkeys":         "older keys of this target could not be taken out of ~/.ssh/authorized_keys there; their comment is %s",
 		"talk.dryrun":          "nothing was removed: this was a dry run",
 		"talk.using":           "workspace %s of %s is in use now",
 		"talk.token":           "token %s for %s (%s); it is shown only now:",
@@ -213,6 +222,11 @@ func enTalk() map[string]string {
 
 		"login.ask":   "The server %s shows a certificate that nobody whom this machine trusts has signed:\n  %s\n  SHA-256 %s\nIs it the one that the server printed when it started? [y/N] ",
 		"login.token": "Token: ",
+
+		"attach.shows":      "%s shows this host key:\n  %s %s\nNothing was sent there yet. Compare it, on that machine: %s",
+		"attach.via":        "through %s",
+		"attach.ask":        "Is it the right machine? (yes, no, or the fingerprint) ",
+		"attach.passphrase": "passphrase of %s",
 
 		"status.ready":     "ready",
 		"status.kept":      "kept",

@@ -161,6 +161,8 @@ func jaFlags() map[string]string {
 		"flag.event.subject":     "この対象 (`SUBJECT`) のものだけ。例: run/4kz7",
 		"flag.detach.dryrun":     "何も取り除かず、取り除かれるものを一覧する",
 		"flag.detach.force":      "実行中のものがあっても、マシンがなくなっていてもデタッチする",
+		"flag.attach.agent":      "このマシンの ssh で一度だけログインし（エージェントやハードウェアの鍵も使えます）、このターゲット専用に作った鍵を受け入れさせる",
+		"flag.sshconfig":         "--address を調べる ssh の設定 (`FILE`)。指定しなければ ssh 自身の設定。none なら調べない",
 		"flag.attach.shared":     "別のターゲットが表すコンピューターを表してもよい",
 	}
 }
@@ -203,6 +205,13 @@ func jaTalk() map[string]string {
 		"talk.downloaded":      "%d 個のファイルが %s にあります",
 		"talk.trailingoutput":  "%q を zaffre のものとして扱いました。スクリプトに渡すには引数の前に -- を書いてください",
 		"talk.detachedcompute": "計算ターゲット %s をデタッチしました。マシンは残っています",
+		"talk.sshconfig":       "ssh の設定にある %s の内容を使います: %s",
+		"talk.sshkey":          "この秘密鍵は暗号化してサーバーに置かれます。--ssh-agent を付けると、代わりにターゲット専用の鍵を作ります",
+		"talk.nossh":           "%s は %s にある別名ですが、このマシンには ssh がなく読み取れません。サーバーはその名前のマシンを探します",
+		"talk.knownhost":       "%s のホストキーは、このマシンの ssh が知っているものです: %s",
+		"talk.pinned":          "最初に見たホストキーを記録しました: %s %s。そのマシンで確かめてください: %s",
+		"talk.enrolled":        "このターゲット専用の鍵を、そのマシンの ~/.ssh/authorized_keys にコメント %s を付けて加えました。取り消すには: %s",
+		"talk.oldkeys":         "そのマシンの ~/.ssh/authorized_keys から、このターゲットの古い鍵を取り除けませんでした。コメントは %s です",
 		"talk.dryrun":          "予行なので何も取り除いていません",
 		"talk.using":           "ワークスペース %s（%s）を使います",
 		"talk.token":           "トークン %s（%s、%s）。表示されるのは今だけです:",
@@ -213,6 +222,11 @@ func jaTalk() map[string]string {
 
 		"login.ask":   "サーバー %s の証明書には、このマシンが信頼する署名がありません:\n  %s\n  SHA-256 %s\nサーバーが起動時に表示したものと同じですか? [y/N] ",
 		"login.token": "トークン: ",
+
+		"attach.shows":      "%s が示したホストキー:\n  %s %s\nまだ何も送っていません。そのマシンで確かめてください: %s",
+		"attach.via":        "%s を経由",
+		"attach.ask":        "このマシンで間違いありませんか？ (yes、no、またはフィンガープリント) ",
+		"attach.passphrase": "%s のパスフレーズ",
 
 		"status.ready":     "準備完了",
 		"status.kept":      "保存される",

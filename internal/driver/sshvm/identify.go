@@ -25,8 +25,13 @@ func (c *conn) Identify(ctx context.Context) (driver.Observation, error) {
 	o.Exists = true
 	o.Facts["address"], o.Facts["host-key"], o.Facts["host-key.type"] = c.config.Place(), sshx.Fingerprint(seen.Key), sshx.KeyType(seen.Key)
 	o.Facts["ssh.server"] = seen.Server
+	c.noteDemand(o)
+	return o, err
+}
+
+// noteDemand says that the key was not taken unseen.
+func (c *conn) noteDemand(o driver.Observation) {
 	if c.config.Trust.Demands() {
 		o.Facts["host-key.demanded"] = "yes"
 	}
-	return o, err
 }

@@ -80,6 +80,7 @@ func (c *conn) observation(l *look, seen sshx.Seen) driver.Observation {
 	o.Machines = []driver.Machine{m}
 	o.Facts["host-key"] = sshx.Fingerprint(seen.Key)
 	o.Facts["ssh.server"] = seen.Server
+	c.noteDemand(o)
 	return o
 }
 
