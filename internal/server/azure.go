@@ -10,6 +10,7 @@ import (
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/api/arm"
 	"github.com/zaffre-ml/zaffre/internal/api/login"
+	"github.com/zaffre-ml/zaffre/internal/api/mlflow"
 	"github.com/zaffre-ml/zaffre/internal/api/native"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -54,15 +55,18 @@ func (s *server) newSigningKey(ctx context.Context, name, place string) (ed25519
 	return ed25519.NewKeyFromSeed(seed), s.db.SetSetting(ctx, name, base64.StdEncoding.EncodeToString(sealed))
 }
 
-// faces hands requests to the faces of Azure, whose paths have forms that a mux would redirect, and all
+// faces hands requests to the faces of Azure and MLflow, whose paths have forms that a mux would redirect, and all
 // others to rest.
 func (s *server) faces(rest http.Handler) http.Handler {
 	manager := arm.New(arm.Deps{
 		Authenticate: s.login.Authenticate, Workspaces: s.workspaces, Computes: s.computes,
 		Installation: s.id, Tenant: s.login.Tenant, BodyLimit: s.cfg.BodyLimit,
 	})
+	tracking := s.mlflow()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case mlflow.Owns(r.URL.Path):
+			tracking.ServeHTTP(w, r)
 		case login.Owns(r.URL.Path):
 			s.login.ServeHTTP(w, r)
 		case arm.Owns(r.URL.Path):
@@ -76,6 +80,8 @@ func (s *server) faces(rest http.Handler) http.Handler {
 // writeFault answers a request that broke in the spelling of its face.
 func writeFault(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case mlflow.Owns(r.URL.Path):
+		mlflow.WriteFault(w, r, err)
 	case login.Owns(r.URL.Path):
 		login.WriteFault(w, r, err)
 	case arm.Owns(r.URL.Path):
