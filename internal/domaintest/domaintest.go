@@ -18,6 +18,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/reconcile"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/secret"
@@ -81,6 +82,7 @@ func Assemble(t testing.TB, db *sqlstore.DB, dir string, world *fake.World) *Ser
 	})
 	s.Runs = run.New(run.Config{
 		Runs: db.Runs(), Experiments: db.Experiments(), Artifacts: db.Artifacts(), Claims: db, Queue: db, Events: db,
+		Metrics:  db.Metrics(metric.Limits{}),
 		Computes: s.Computes, Environments: s.Environments, Snapshots: s.Snapshots, Blobs: blobs, Log: log,
 	})
 	s.loop = reconcile.New(db, log, map[string]reconcile.Worker{

@@ -13,6 +13,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/snapshot"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
@@ -22,6 +23,7 @@ type Config struct {
 	Runs         Store
 	Experiments  ExperimentStore
 	Artifacts    ArtifactStore
+	Metrics      metric.Store
 	Claims       store.Claims
 	Queue        store.Queue
 	Events       store.Events
