@@ -12,14 +12,14 @@ import (
 // headSize is how many characters of a label's value its index has.
 const headSize = 100
 
-// conditions writes clauses of a search about the run in the table or alias run.
+// conditions writes clauses of a search about the run in the table or alias run, whose ULID is in id.
 type conditions struct {
 	*where
-	run    string
-	sqlite bool
+	run, id string
+	sqlite  bool
 }
 
-func newConditions(w *where, run string) conditions { return conditions{w, run, false} }
+func newConditions(w *where, run string) conditions { return conditions{w, run, run + ".id", false} }
 
 // nothing is the condition that no run meets.
 const nothing = "1 = 0"
@@ -57,7 +57,7 @@ func (c conditions) exists(q query.Clause, table, condition string) string {
 	if q.Op == query.IsNull {
 		not = "NOT "
 	}
-	return fmt.Sprintf("%sEXISTS (SELECT 1 FROM %s x WHERE x.run = %s.id AND %s)", not, table, c.run, condition)
+	return fmt.Sprintf("%sEXISTS (SELECT 1 FROM %s x WHERE x.run = %s AND %s)", not, table, c.id, condition)
 }
 
 // metric is what the row of a metric in an alias has to meet.

@@ -1,10 +1,12 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -135,43 +137,82 @@ type source struct {
 	empty  bool // nothing can be found
 }
 
-// choose looks for the part of the question that fewest runs meet, counting no further than few.
-func (s *search) choose(ctx context.Context) (best source, err error) {
-	least := int64(s.db.few)
-	consider := func(c source, text string, args []any) error {
-		var n int64
-		if _, err := one(ctx, s.db.engine.once(), text, args, &n); err != nil {
-			return err
-		}
-		if n < least {
-			least, best = n, c
-			best.empty = n == 0
-		}
-		return nil
-	}
+// candidate is a part of the question by whose index the runs can be found, and how many meet it.
+type candidate struct {
+	source
+	runs int64 // no more than it was counted to
+}
+
+// choose looks for the part of the question to begin with. Few runs are looked up one by one; of many it
+// looks up those of the part that fewest meet, if a walk in the order of the answer would see more.
+func (s *search) choose(ctx context.Context) (source, error) {
 	if s.f.Workspace == "" {
-		return best, nil
+		return source{}, nil
 	}
-	w := where{}
-	if s.scope(&w, "r.%s"); len(w.conditions) > 0 {
+	list, err := s.count(ctx, s.db.few)
+	if err != nil || len(list) == 0 {
+		return source{}, err
+	}
+	if best := fewest(list); best.runs < int64(s.db.few) || len(list) == 1 {
+		return best.unless(int64(s.db.few)), nil
+	}
+	if list, err = s.count(ctx, widely*s.db.few); err != nil {
+		return source{}, err
+	}
+	var all int64
+	text := fmt.Sprintf(`SELECT COUNT(*) FROM (SELECT 1 FROM run r WHERE r.workspace = $1 LIMIT %d) AS found`, 10*widely*s.db.few)
+	if _, err := one(ctx, s.db.engine.once(), text, []any{s.f.Workspace}, &all); err != nil {
+		return source{}, err
+	}
+	walk := float64(s.size)
+	for _, c := range list {
+		walk *= float64(max(all, 1)) / float64(max(c.runs, 1))
+	}
+	return fewest(list).unless(int64(min(walk, float64(all), float64(widely*s.db.few)))), nil
+}
+
+// widely is how many times few a search counts to where more than one part holds for more than few.
+const widely = 10
+
+func fewest(list []candidate) candidate {
+	return slices.MinFunc(list, func(a, b candidate) int { return cmp.Compare(a.runs, b.runs) })
+}
+
+// unless returns the source if fewer runs meet it, and a walk otherwise.
+func (c candidate) unless(runs int64) source {
+	if c.runs >= runs {
+		return source{}
+	}
+	c.empty = c.runs == 0
+	return c.source
+}
+
+// count counts the runs that meet each part of the question, up to a number.
+func (s *search) count(ctx context.Context, most int) (list []candidate, err error) {
+	add := func(from source, rows string, w *where) error {
+		c := candidate{source: from}
+		text := fmt.Sprintf(`SELECT COUNT(*) FROM (SELECT 1 FROM %s%s LIMIT %d) AS found`, rows, w.text(), most)
+		_, err := one(ctx, s.db.engine.once(), text, w.args, &c.runs)
+		list = append(list, c)
+		return err
+	}
+	w := &where{}
+	if s.scope(w, "r.%s"); len(w.conditions) > 0 {
 		w.and("r.workspace =", s.f.Workspace)
-		text := fmt.Sprintf(`SELECT COUNT(*) FROM (SELECT 1 FROM run r%s LIMIT %d) AS found`, w.text(), s.db.few)
-		if err := consider(source{scope: true}, text, w.args); err != nil {
-			return best, err
+		if err := add(source{scope: true}, "run r", w); err != nil {
+			return nil, err
 		}
 	}
 	for _, q := range s.f.Where {
-		if !drives(q) || best.empty {
-			continue
-		}
-		w := where{}
-		table := s.drive(&w, "d", q)
-		text := fmt.Sprintf(`SELECT COUNT(*) FROM (SELECT 1 FROM %s d%s LIMIT %d) AS found`, table, w.text(), s.db.few)
-		if err := consider(source{clause: &q}, text, w.args); err != nil {
-			return best, err
+		if drives(q) {
+			w := &where{}
+			table := s.drive(w, "d", q)
+			if err := add(source{clause: &q}, table+" d", w); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return best, nil
+	return list, nil
 }
 
 // drives reports whether an index has the runs that meet a clause.
@@ -195,7 +236,7 @@ func (s *search) drive(w *where, alias string, q query.Clause) (table string) {
 }
 
 func (s *search) conditions(w *where) conditions {
-	return conditions{where: w, run: "r", sqlite: s.db.Engine() == "sqlite"}
+	return conditions{where: w, run: "r", id: "r.id", sqlite: s.db.Engine() == "sqlite"}
 }
 
 // scope selects by the fields of the filter that are columns of runs; form writes a column's name.
@@ -254,182 +295,4 @@ func plainValue(v any) any {
 		return string(v)
 	}
 	return v
-}
-
-// statement writes the question from a source.
-func (s *search) statement(from source, n int) (string, []any) {
-	w := &where{}
-	tables, order := "run r", ""
-	switch {
-	case from.clause != nil:
-		tables = s.drive(w, "d", *from.clause) + " d CROSS JOIN run r"
-		w.and("r.id = d.run")
-	case from.phase != nil:
-		tables, order = s.phase(w, *from.phase)
-	}
-	for i, o := range s.f.Order {
-		if from.phase == nil || i > 0 {
-			tables += leftJoin(w, alias(i), o)
-		}
-	}
-	s.filter(w, from)
-	s.behind(w, from)
-	var names []string
-	for _, c := range s.columns {
-		names = append(names, c.in(from))
-	}
-	text := `SELECT r.id, ` + strings.Join(names, ", ") + ` FROM ` + tables + w.text() + ` ORDER BY ` + order + s.orderBy(from)
-	return text + ` LIMIT ` + w.arg(n), w.args
-}
-
-// filter adds what a run must meet, in a form that leaves the choice of the index to the source.
-func (s *search) filter(w *where, from source) {
-	if s.f.Workspace != "" {
-		w.and("r.workspace =", s.f.Workspace)
-	}
-	form := "r.%s || ''"
-	if from.scope {
-		form = "r.%s"
-	}
-	s.scope(w, form)
-	w.view("r.deleted", s.f.Deleted)
-	c := s.conditions(w)
-	if s.f.Tag != "" {
-		w.and(c.clause(tagClause(s.f.Tag)))
-	}
-	for _, q := range s.f.Where {
-		if from.clause == nil || !sameClause(q, *from.clause) {
-			w.and(c.clause(q))
-		}
-	}
-}
-
-func sameClause(a, b query.Clause) bool {
-	return a.Field == b.Field && a.Name == b.Name && a.Op == b.Op && a.Value == b.Value && a.Number == b.Number && len(a.Values)+len(b.Values) == 0
-}
-
-// phase selects the rows of the metric or label of the first column, or the runs without any, and returns
-// what sorts by an index before the columns do.
-func (s *search) phase(w *where, class int64) (tables, order string) {
-	o := s.f.Order[0]
-	a, table, has := alias(0), "run_label", ""
-	if o.Field == query.Metric {
-		table, has = "metric", " AND (x.value IS NOT NULL OR "+notNumber("x")+")"
-	}
-	kind := ""
-	if o.Field != query.Metric {
-		kind = ".kind = '" + string(o.Field) + "' AND "
-	}
-	of := func(alias string) string {
-		if kind == "" {
-			return alias + ".name = "
-		}
-		return alias + kind + alias + ".name = "
-	}
-	if class == s.missing() {
-		w.and("NOT EXISTS (SELECT 1 FROM " + table + " x WHERE x.run = r.id AND " + of("x") + w.arg(o.Name) + has + ")")
-		return "run r", ""
-	}
-	if s.f.Workspace != "" {
-		w.and(a+".workspace =", s.f.Workspace)
-	}
-	w.and(of(a) + w.arg(o.Name))
-	w.and("r.id = " + a + ".run")
-	switch {
-	case o.Field != query.Metric:
-		order = head(a) + direction(o.Desc) + ", "
-	case class == 0:
-		w.and(a + ".value IS NOT NULL")
-	default:
-		w.and(notNumber(a))
-	}
-	return table + " " + a + " CROSS JOIN run r", order
-}
-
-// missing is the class of runs that lack the first column.
-func (s *search) missing() int64 {
-	if s.f.Order[0].Field == query.Metric {
-		return 2
-	}
-	return 1
-}
-
-// orderBy sorts by the columns; by the index of the walk only where that is the source.
-func (s *search) orderBy(from source) string {
-	var parts []string
-	for i, c := range s.columns {
-		if from.phase != nil && (i == 0 || i == 1 && *from.phase > 0) {
-			continue // the same for all
-		}
-		expr := c.in(from)
-		if expr == "r.started" && (from.clause != nil || from.scope) {
-			expr = "+r.started"
-		}
-		parts = append(parts, expr+direction(c.desc))
-	}
-	return strings.Join(parts, ", ")
-}
-
-func direction(desc bool) string {
-	if desc {
-		return " DESC"
-	}
-	return ""
-}
-
-// behind selects what comes after the last run of the page before.
-func (s *search) behind(w *where, from source) {
-	if s.after == nil {
-		return
-	}
-	first := 0
-	if from.phase != nil {
-		if s.after[0].(int64) < *from.phase {
-			return // all of this phase
-		}
-		if first = 1; *from.phase > 0 {
-			first = 2
-		}
-	}
-	marks := make([]string, len(s.columns))
-	for i := first; i < len(s.columns); i++ {
-		marks[i] = s.columns[i].mark(w, s.after[i])
-	}
-	w.and(fmt.Sprintf("%s %s %s", s.columns[first].in(from), s.columns[first].compare()+"=", marks[first])) // for the index
-	var ways []string
-	for i := first; i < len(s.columns); i++ {
-		way := ""
-		for j := first; j < i; j++ {
-			way += s.columns[j].in(from) + " = " + marks[j] + " AND "
-		}
-		ways = append(ways, way+s.columns[i].in(from)+" "+s.columns[i].compare()+" "+marks[i])
-	}
-	w.and("(" + strings.Join(ways, " OR ") + ")")
-}
-
-// mark adds the value of a position.
-func (c positionColumn) mark(w *where, v any) string {
-	if c.float {
-		return "CAST(" + w.arg(v) + " AS DOUBLE PRECISION)"
-	}
-	return w.arg(v)
-}
-
-// parsePosition reads a cursor of a search: numbers are whole, and floats are text.
-func parsePosition(cursor string, columns []positionColumn) ([]any, error) {
-	position, err := parseCursor(cursor, len(columns))
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range columns {
-		text, isText := position[i].(string)
-		if c.float && isText {
-			if position[i], err = strconv.ParseFloat(text, 64); err != nil {
-				return nil, badCursor(err)
-			}
-		} else if c.text != isText {
-			return nil, badCursor(nil)
-		}
-	}
-	return position, nil
 }
