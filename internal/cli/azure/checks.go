@@ -156,3 +156,41 @@ func caches(configDir, home, url, subscription string) error {
 		Why: "they learned it once and never ask again: " + strings.Join(stale, ", "), Fix: "run: rm " + strings.Join(stale, " "),
 	}
 }
+
+// logins finds logins at another cloud, or at a server that was made anew since, that clients keep and take
+// up again in silence: az in its folder, azureml-core in one of its own.
+// Source: azureml-core 1.61 (~/.azureml/auth), azure-cli 2.91: azureProfile.json names the subscriptions
+// of a login, msal_token_cache.json holds its tokens.
+func logins(configDir, home, subscription string) error {
+	if subscription == "" {
+		return nil // nobody said what ours is
+	}
+	if configDir == "" {
+		configDir = filepath.Join(home, ".azure")
+	}
+	var stale []string
+	for _, dir := range []string{configDir, filepath.Join(home, ".azureml", "auth")} {
+		b, err := os.ReadFile(filepath.Join(dir, "azureProfile.json"))
+		b = bytes.ToLower(b)
+		if err != nil || bytes.Contains(b, []byte(strings.ToLower(subscription))) || !bytes.Contains(b, []byte("tenantid")) {
+			continue // nobody is logged in, or here
+		}
+		for _, name := range []string{"azureProfile.json", "msal_token_cache.json", "msal_token_cache.bin"} {
+			if file := filepath.Join(dir, name); exists(file) {
+				stale = append(stale, file)
+			}
+		}
+	}
+	if len(stale) == 0 {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "LoginStale", What: "Azure's clients remember a login at another server",
+		Why: "without variables they take it up again: " + strings.Join(stale, ", "), Fix: "if it is not needed elsewhere, run: rm " + strings.Join(stale, " "),
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}

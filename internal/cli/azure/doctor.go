@@ -89,6 +89,7 @@ func examine(ctx context.Context, a *frame.App) []finding {
 	if err != nil {
 		return append(found, note("login", "", err))
 	}
+	found = append(found, note("proxy", "", proxies(a.Getenv, s.URL())))
 	begin := time.Now()
 	clock, err := s.Clock(ctx)
 	took := time.Since(begin)
@@ -111,7 +112,8 @@ func examine(ctx context.Context, a *frame.App) []finding {
 	if err == nil {
 		err = caches(a.Getenv("AZURE_CONFIG_DIR"), home, s.URL(), cfg.Subscription)
 	}
-	return append(found, note("caches", "", err))
+	found = append(found, note("caches", "", err))
+	return append(found, note("logins", "", logins(a.Getenv("AZURE_CONFIG_DIR"), home, cfg.Subscription)))
 }
 
 // away says what it means for Azure's clients that the server does not answer.
