@@ -10,6 +10,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/metric"
+	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -31,6 +32,9 @@ type Store interface {
 	Runs() run.Store
 	Experiments() run.ExperimentStore
 	Artifacts() run.ArtifactStore
+	Models() model.Store
+	Versions() model.VersionStore
+	Logged() model.LoggedStore
 	Metrics(metric.Limits) metric.Store
 }
 
@@ -48,6 +52,11 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Builds":       builds.test,
 		"Experiments":  experiments.test,
 		"Artifacts":    artifacts.test,
+		"Files":        testFiles,
+		"Models":       models.test,
+		"Versions":     modelVersions.test,
+		"Logged":       loggedModels.test,
+		"Families":     testFamilies,
 		"Runs":         runs.test,
 		"Search":       testSearch,
 		"Lists":        testLists,
