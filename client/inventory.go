@@ -13,6 +13,7 @@ type InventoryEntry struct {
 	Secrets    map[string]string `json:"secrets,omitempty" doc:"password, privateKey, passphrase, kubeconfig; only when adding: answers name them in sealed"`
 	Sealed     []string          `json:"sealed,omitempty" readOnly:"true" doc:"Names of the secrets that there are"`
 	Allow      []string          `json:"allow,omitempty" doc:"Roles and names of callers that may use the entry, besides owners; when adding, absent keeps them, and none is every Contributor"`
+	Source     string            `json:"source,omitempty" readOnly:"true" doc:"Of an entry of the server's configuration file, which only changes there: where it stands"`
 	CreatedBy  string            `json:"created_by,omitempty" readOnly:"true"`
 	Created    time.Time         `json:"created,omitzero" readOnly:"true"`
 	Changed    time.Time         `json:"changed,omitzero" readOnly:"true"`

@@ -229,6 +229,11 @@ func TestFaults(t *testing.T) {
 			s.arm = answer(429, `{"error":{"code":"SubscriptionRequestsThrottled","message":"m"}}`)
 		}, "AzureUnavailable", fault.Unavailable, "SubscriptionRequestsThrottled"},
 		{"a login that is down", func(s *cloud, _ *azure.Config) { s.login = answer(500, `oops`) }, "AzureUnavailable", fault.Unavailable, "login"},
+		{"no login listens", func(_ *cloud, c *azure.Config) {
+			down := httptest.NewTLSServer(nil)
+			down.Close()
+			c.Login = down.URL
+		}, "AzureUnavailable", fault.Unavailable, "its login could not be reached"},
 		{"nothing listens", func(_ *cloud, c *azure.Config) {
 			down := httptest.NewTLSServer(nil)
 			down.Close()

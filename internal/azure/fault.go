@@ -47,12 +47,15 @@ func (c *Client) noToken(err *azidentity.AuthenticationFailedError) error {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	status := http.StatusServiceUnavailable
-	if err.RawResponse != nil {
-		status = err.RawResponse.StatusCode
-		if body, readErr := runtime.Payload(err.RawResponse); readErr == nil {
-			_ = json.Unmarshal(body, &said) // then nothing is known but the status
+	if err.RawResponse == nil {
+		return &fault.Error{
+			Code: fault.Unavailable, Reason: "AzureUnavailable", What: cannot, Why: "its login could not be reached",
+			Fix: "see that this machine reaches azure.login; run: zaffre config show", Evidence: c.words(err.Error()), Err: c.hidden(err),
 		}
+	}
+	status := err.RawResponse.StatusCode
+	if body, readErr := runtime.Payload(err.RawResponse); readErr == nil {
+		_ = json.Unmarshal(body, &said) // then nothing is known but the status
 	}
 	words := c.words(fmt.Sprintf("%d %s %s", status, said.Error, said.Description))
 	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {

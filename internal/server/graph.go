@@ -93,7 +93,11 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 	if err != nil {
 		return nil, err
 	}
-	s.assemble()
+	cloud, err := openAzure(cfg)
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.assemble(cloud)
 	if err := s.first(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -101,13 +105,13 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 }
 
 // assemble makes the services. Nothing runs yet.
-func (s *server) assemble() {
+func (s *server) assemble(cloud inventory.Azure) {
 	s.snapshots = snapshot.New(s.blobs, snapshot.Limits{Bytes: s.cfg.SnapshotLimit})
 	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
 	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists})
 	s.events = event.New(s.db)
 	s.inventory = inventory.New(inventory.Config{
-		Entries: s.db.Inventory(), Box: s.keys,
+		Entries: s.db.Inventory(), Box: s.keys, Azure: cloud,
 		Changed: func(ctx context.Context, ws, resource string) { s.computes.Reconsider(ctx, ws, resource) },
 	})
 	s.computes = compute.New(compute.Config{
@@ -138,8 +142,8 @@ func (s *server) close() error {
 	return s.db.Close()
 }
 
-// first does what the first start needs: the installation's ID, the default workspace, the target
-// "server", and the login of this machine.
+// first does what a start needs: the installation's ID, the default workspace, the entries of the
+// configuration file, the target "server", and the login of this machine.
 func (s *server) first(ctx context.Context) (err error) {
 	ctx = identity.System(ctx)
 	if s.id, err = s.installation(ctx); err != nil {
@@ -149,6 +153,9 @@ func (s *server) first(ctx context.Context) (err error) {
 		return err
 	}
 	if _, err := s.workspaces.EnsureDefault(ctx); err != nil {
+		return err
+	}
+	if err := s.declareInventory(ctx); err != nil {
 		return err
 	}
 	if err := s.ensureServerTarget(ctx); err != nil {

@@ -29,7 +29,7 @@ func (a *api) routesInventory() {
 func toEntry(e inventory.Entry) client.InventoryEntry {
 	return client.InventoryEntry{
 		ResourceID: e.ResourceID, Settings: e.Settings, Sealed: slices.Sorted(maps.Keys(e.Sealed)), Allow: e.Allowed(),
-		CreatedBy: e.CreatedBy, Created: utc(e.Created), Changed: utc(e.Changed),
+		Source: e.Source, CreatedBy: e.CreatedBy, Created: utc(e.Created), Changed: utc(e.Changed),
 	}
 }
 

@@ -24,6 +24,7 @@ type entry struct {
 	SecretFiles map[string]string `yaml:"secret_files"` // relative to the file's folder
 	Allow       []string          `yaml:"allow"`
 
+	Source    string   `yaml:"source"`
 	Sealed    []string `yaml:"sealed"` // what the server says and is not told
 	CreatedBy string   `yaml:"created_by"`
 	Created   string   `yaml:"created"`
@@ -85,7 +86,7 @@ func read(a *frame.App, file string) ([]client.InventoryEntry, error) {
 	return out, nil
 }
 
-// decode takes a list, or one under the key "inventory" as in the server's configuration.
+// decode takes a list, or one under the key "inventory".
 func decode(b []byte) ([]entry, error) {
 	var list []entry
 	err := strict(b, &list)

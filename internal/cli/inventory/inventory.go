@@ -21,7 +21,7 @@ func Command(a *frame.App) *cobra.Command {
 func printOne(a *frame.App, e client.InventoryEntry) error {
 	return a.Print(e, []string{e.ResourceID}, func() *frame.Table {
 		t := frame.Fields(a.Say("col.field"), a.Say("col.value"),
-			a.Say("col.resource"), e.ResourceID, a.Say("col.allow"), strings.Join(e.Allow, ", "), a.Say("col.by"), e.CreatedBy, a.Say("col.age"), frame.Age(e.Created))
+			a.Say("col.resource"), e.ResourceID, a.Say("col.allow"), strings.Join(e.Allow, ", "), a.Say("col.by"), source(e), a.Say("col.age"), frame.Age(e.Created))
 		for _, k := range slices.Sorted(maps.Keys(e.Settings)) {
 			t.Row(k, e.Settings[k])
 		}
@@ -31,6 +31,9 @@ func printOne(a *frame.App, e client.InventoryEntry) error {
 		return t
 	})
 }
+
+// source says who put an entry there: a caller, or the server's configuration file, by its place.
+func source(e client.InventoryEntry) string { return cmp.Or(e.Source, e.CreatedBy) }
 
 // where says in one cell what stands behind an entry.
 func where(e client.InventoryEntry) string {

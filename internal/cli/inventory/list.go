@@ -28,7 +28,7 @@ func list(a *frame.App) *cobra.Command {
 		return a.Print(found, ids, func() *frame.Table {
 			t := &frame.Table{Header: []string{a.Say("col.resource"), a.Say("col.where"), a.Say("col.allow"), a.Say("col.by"), a.Say("col.age")}}
 			for _, e := range found {
-				t.Row(e.ResourceID, where(e), strings.Join(e.Allow, ", "), e.CreatedBy, frame.Age(e.Created))
+				t.Row(e.ResourceID, where(e), strings.Join(e.Allow, ", "), source(e), frame.Age(e.Created))
 			}
 			return t
 		})
