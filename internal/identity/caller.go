@@ -70,6 +70,9 @@ func Require(ctx context.Context, workspace string, need Role) error {
 	if c.RoleIn(workspace).Includes(need) {
 		return nil
 	}
+	if need == Tracker {
+		need = Contributor // what people have
+	}
 	have := "no role"
 	if r := c.RoleIn(workspace); r != "" {
 		have = "the role " + string(r)

@@ -21,6 +21,8 @@ type Config struct {
 	Principals PrincipalStore
 	// HasWorkspace fails with fault.NotFound if there is no such workspace.
 	HasWorkspace func(ctx context.Context, name string) error
+	// RunOwner returns who submitted a run. It fails with fault.NotFound once the run's token is over.
+	RunOwner func(ctx context.Context, r RunRef) (string, error)
 }
 
 // Service makes tokens and service principals, and knows callers by them. Its methods may be called from several goroutines.
@@ -28,6 +30,7 @@ type Service struct {
 	Config
 	tokens     cache[Token]
 	principals cache[Principal]
+	runs       cache[string] // owners
 }
 
 // New returns a Service.

@@ -19,7 +19,7 @@ import (
 
 // CreateLogged makes a logged model, Pending, with an ID of its own.
 func (s *Service) CreateLogged(ctx context.Context, l Logged) (Logged, error) {
-	if err := identity.Require(ctx, l.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, l.Workspace, identity.Tracker); err != nil {
 		return l, err
 	}
 	if err := checkLogged(l); err != nil {
@@ -66,7 +66,7 @@ type LoggedChange struct {
 
 // UpdateLogged changes a logged model. Again, it changes nothing.
 func (s *Service) UpdateLogged(ctx context.Context, k store.Key, c LoggedChange) (Logged, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Logged{}, err
 	}
 	if err := cmp.Or(checkLabels("tags", c.Tags), checkLabels("params", c.Params)); err != nil {
@@ -102,7 +102,7 @@ func (s *Service) FinalizeLogged(ctx context.Context, k store.Key, status Logged
 // DeleteLogged deletes a logged model and its files; those that versions share stay there. One that is
 // not there is no error.
 func (s *Service) DeleteLogged(ctx context.Context, k store.Key) error {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return err
 	}
 	if _, err := s.Logged.Get(ctx, k); err != nil {
@@ -119,7 +119,7 @@ func (s *Service) DeleteLogged(ctx context.Context, k store.Key) error {
 
 // PutLoggedFile uploads a file of a logged model.
 func (s *Service) PutLoggedFile(ctx context.Context, k store.Key, path string, body io.Reader) (object.File, error) {
-	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Contributor), object.CheckPath(path)); err != nil {
+	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Tracker), object.CheckPath(path)); err != nil {
 		return object.File{}, err
 	}
 	l, err := s.GetLogged(ctx, k)
@@ -150,7 +150,7 @@ func (s *Service) OpenLoggedFile(ctx context.Context, k store.Key, path string, 
 
 // DeleteLoggedFile removes a file of a logged model; one that is not there is no error.
 func (s *Service) DeleteLoggedFile(ctx context.Context, k store.Key, path string) error {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return err
 	}
 	l, err := s.GetLogged(ctx, k)

@@ -33,7 +33,7 @@ func New(c Config) *Service { return &Service{c} }
 
 // Create makes a model without versions. It fails with fault.Exists, Reason "ModelExists".
 func (s *Service) Create(ctx context.Context, m Model) (Model, error) {
-	if err := identity.Require(ctx, m.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, m.Workspace, identity.Tracker); err != nil {
 		return m, err
 	}
 	if err := checkModel(m); err != nil {
@@ -84,7 +84,7 @@ type Change struct {
 
 // Update changes a model. Again, it changes nothing.
 func (s *Service) Update(ctx context.Context, k store.Key, c Change) (Model, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Model{}, err
 	}
 	if err := checkLabels("tags", c.Tags); err != nil {
@@ -103,7 +103,7 @@ func (s *Service) Update(ctx context.Context, k store.Key, c Change) (Model, err
 // Rename gives a model another name, with all its versions, aliases and files. It fails with
 // fault.Exists, Reason "ModelExists".
 func (s *Service) Rename(ctx context.Context, k store.Key, name string) (Model, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Model{}, err
 	}
 	if err := checkModel(Model{Name: name}); err != nil {
@@ -125,7 +125,7 @@ func (s *Service) Rename(ctx context.Context, k store.Key, name string) (Model, 
 
 // Delete deletes a model with all its versions and their files. One that is not there is no error.
 func (s *Service) Delete(ctx context.Context, k store.Key) error {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return err
 	}
 	_, err := s.Versions.Change(ctx, k, Want{All: true}, func(f *Family) ([]store.Effect, error) {
@@ -141,7 +141,7 @@ func (s *Service) Delete(ctx context.Context, k store.Key) error {
 
 // SetAlias has an alias mean a version, and no other one any more.
 func (s *Service) SetAlias(ctx context.Context, k store.Key, alias string, number int) (Model, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Model{}, err
 	}
 	if err := checkAlias(alias); err != nil {
@@ -161,7 +161,7 @@ func (s *Service) SetAlias(ctx context.Context, k store.Key, alias string, numbe
 
 // DeleteAlias takes an alias away; one that is not there is no error.
 func (s *Service) DeleteAlias(ctx context.Context, k store.Key, alias string) (Model, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Model{}, err
 	}
 	now := time.Now()

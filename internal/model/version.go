@@ -55,7 +55,7 @@ func (s *Service) CreateVersion(ctx context.Context, r NewVersion) (Version, err
 }
 
 func (s *Service) plan(ctx context.Context, r NewVersion) (v Version, links []object.Link, err error) {
-	if err := identity.Require(ctx, r.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, r.Workspace, identity.Tracker); err != nil {
 		return v, nil, err
 	}
 	if err := r.check(); err != nil {
@@ -184,7 +184,7 @@ func (s *Service) LatestVersions(ctx context.Context, k store.Key) ([]Version, e
 // edit changes one version and tells it. The version's own fields only: its place in the model is
 // changed by Change.
 func (s *Service) edit(ctx context.Context, k store.Key, number int, typ string, change func(*Version) error) (Version, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Version{}, err
 	}
 	f, err := s.Versions.Change(ctx, k, Want{Number: number}, func(f *Family) ([]store.Effect, error) {
@@ -235,7 +235,7 @@ type Transition struct {
 
 // TransitionStage moves a version to a stage.
 func (s *Service) TransitionStage(ctx context.Context, k store.Key, number int, t Transition) (Version, error) {
-	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Contributor), t.check()); err != nil {
+	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Tracker), t.check()); err != nil {
 		return Version{}, err
 	}
 	want, now := Want{Number: number}, time.Now()
@@ -326,7 +326,7 @@ func (m Model) AliasesOf(number int) []string {
 // PutFile uploads a file of a version that is Pending. It fails with fault.Precondition, Reason
 // "ModelVersionReady": the files of a version never change.
 func (s *Service) PutFile(ctx context.Context, k store.Key, number int, path string, body io.Reader) (object.File, error) {
-	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Contributor), object.CheckPath(path)); err != nil {
+	if err := cmp.Or(identity.Require(ctx, k.Workspace, identity.Tracker), object.CheckPath(path)); err != nil {
 		return object.File{}, err
 	}
 	v, err := s.GetVersion(ctx, k, strconv.Itoa(number))

@@ -78,7 +78,7 @@ func (s *Service) DeleteArtifact(ctx context.Context, k store.Key, path string) 
 }
 
 func (s *Service) mayChange(ctx context.Context, k store.Key) (Run, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Run{}, err
 	}
 	return s.Get(ctx, k)

@@ -99,12 +99,26 @@ func (s *Service) job(ctx context.Context, r Run) (j driver.Job, rebuild bool, e
 		j.Runtime = b.Status.Runtime
 		maps.Copy(j.Env, b.Definition.Env)
 	}
+	if err := s.track(ctx, r, j.Env); err != nil {
+		return j, false, err
+	}
 	maps.Copy(j.Env, r.Spec.Env)
 	maps.Copy(j.Env, map[string]string{
 		"ZAFFRE_RUN_ID": r.Name, "ZAFFRE_RUN_UID": r.ID, "ZAFFRE_ATTEMPT": strconv.Itoa(a.Number),
 		"ZAFFRE_EXPERIMENT": r.Experiment, "ZAFFRE_WORKSPACE": r.Workspace,
 	})
 	return j, false, nil
+}
+
+// track adds the variables by which the run's process logs to the run, unless its user names another server
+// to log to.
+func (s *Service) track(ctx context.Context, r Run, env map[string]string) error {
+	if _, own := r.Spec.Env["MLFLOW_TRACKING_URI"]; own || s.Tracking == nil {
+		return nil
+	}
+	vars, err := s.Tracking(ctx, r)
+	maps.Copy(env, vars)
+	return err
 }
 
 // at reports whether r is still in the state and attempt in which it was read.

@@ -30,6 +30,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/reconcile"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/secret"
@@ -55,6 +56,7 @@ type server struct {
 	started   time.Time
 	url       string // as clients on this machine reach it
 	id        string // of the installation
+	jobCA     string // file of the CA's certificate that code on the target "server" can read
 	stopping  chan struct{}
 	looping   atomic.Bool
 	db        *sqlstore.DB
@@ -108,7 +110,7 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 func (s *server) assemble(cloud inventory.Azure) {
 	s.snapshots = snapshot.New(s.blobs, snapshot.Limits{Bytes: s.cfg.SnapshotLimit})
 	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
-	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists})
+	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists, RunOwner: s.runOwner})
 	s.events = event.New(s.db)
 	s.inventory = inventory.New(inventory.Config{
 		Entries: s.db.Inventory(), Box: s.keys, Azure: cloud,
@@ -123,7 +125,9 @@ func (s *server) assemble(cloud inventory.Azure) {
 	})
 	s.runs = run.New(run.Config{
 		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Artifacts: s.db.Artifacts(), Claims: s.db, Queue: s.db, Events: s.db,
+		Metrics:  s.db.Metrics(metric.Limits{}),
 		Computes: s.computes, Environments: s.environments, Snapshots: s.snapshots, Blobs: s.blobs, Log: s.log,
+		Tracking: s.tracking,
 	})
 	s.metrics = newMetrics(s.db)
 	s.loop = reconcile.New(s.db, s.log, map[string]reconcile.Worker{
@@ -150,6 +154,9 @@ func (s *server) first(ctx context.Context) (err error) {
 		return err
 	}
 	if s.login, err = s.openLogin(ctx); err != nil {
+		return err
+	}
+	if s.jobCA, err = s.shareCA(); err != nil {
 		return err
 	}
 	if _, err := s.workspaces.EnsureDefault(ctx); err != nil {

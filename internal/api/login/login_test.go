@@ -47,7 +47,7 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{now: time.Now().Truncate(time.Second)}
-	r.ids = identity.New(identity.Config{Tokens: db.Tokens(), Principals: db.Principals(), HasWorkspace: ws.Exists})
+	r.ids = identity.New(identity.Config{Tokens: db.Tokens(), Principals: db.Principals(), HasWorkspace: ws.Exists, RunOwner: runOwner})
 	q := identity.TokenRequest{Name: "ada", Workspace: workspace.Default, Role: identity.Contributor}
 	if r.token, r.bearer, err = r.ids.CreateToken(ctx, q); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ type claims struct {
 	NotBefore int64  `json:"nbf"`
 	Expires   int64  `json:"exp"`
 	Use       string `json:"zaffre_use"`
-	Source    string `json:"zaffre_src"` // "principal/<client ID>" or "token/<token ID>"
+	Source    string `json:"zaffre_src"` // "principal/<client ID>", "token/<token ID>" or "run/<workspace>/<ULID>/<name>"
 }
 
 // owner is on whose behalf tokens are given out.
@@ -80,6 +80,8 @@ func (s *Service) source(ctx context.Context, c claims) (owner, error) {
 	case "token":
 		t, err := s.Identity.Token(ctx, id)
 		return ofToken(t), err
+	case "run":
+		return s.ofRun(ctx, id)
 	}
 	return owner{}, refused("it names nobody")
 }

@@ -52,7 +52,7 @@ func (a *api) letIn(w http.ResponseWriter, r *http.Request, signed string, l loc
 	if ok && (write || r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		role := identity.Reader
 		if write {
-			role = identity.Contributor
+			role = identity.Tracker
 		}
 		who := identity.Caller{Name: "address of " + l.kind + "/" + l.id, Roles: map[string]identity.Role{l.workspace: role}}
 		httpx.InfoOf(r.Context()).Caller = who.Name
