@@ -17,6 +17,15 @@ import (
 // bytes are verified. No path, and no link in the folder, leads out of it. progress is told how many
 // bytes more are there; it may be nil.
 func (c *Client) Download(ctx context.Context, ws, id string, files []Artifact, dir string, progress func(more int64)) error {
+	return c.download(ctx, files, dir, progress, func(ctx context.Context, path string, offset int64) (io.ReadCloser, error) {
+		return c.OpenArtifact(ctx, ws, id, path, offset)
+	})
+}
+
+// opener opens a file of the server from an offset.
+type opener func(ctx context.Context, path string, offset int64) (io.ReadCloser, error)
+
+func (c *Client) download(ctx context.Context, files []Artifact, dir string, progress func(more int64), open opener) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return unwritable(dir, err)
 	}
@@ -32,7 +41,7 @@ func (c *Client) Download(ctx context.Context, ws, id string, files []Artifact, 
 		if !fs.ValidPath(f.Path) || f.Path == "." {
 			return invalid("ArtifactPathInvalid", fmt.Sprintf("the artifact %q is not written", f.Path), "its path leads out of the folder", "open it by the API, if you trust it")
 		}
-		d := &fetcher{c: c, root: root, ws: ws, id: id, f: f, progress: progress}
+		d := &fetcher{c: c, root: root, open: open, f: f, progress: progress}
 		if err := d.run(ctx); err != nil {
 			return err
 		}
@@ -44,7 +53,7 @@ func (c *Client) Download(ctx context.Context, ws, id string, files []Artifact, 
 type fetcher struct {
 	c        *Client
 	root     *os.Root
-	ws, id   string
+	open     opener
 	f        Artifact
 	progress func(int64)
 }
@@ -107,7 +116,7 @@ func (d *fetcher) fill(ctx context.Context, part string) error {
 	if at == d.f.Size {
 		return nil
 	}
-	in, err := d.c.OpenArtifact(ctx, d.ws, d.id, d.f.Path, at)
+	in, err := d.open(ctx, d.f.Path, at)
 	if err != nil {
 		d.progress(-at)
 		return err

@@ -246,11 +246,13 @@ func (r Run) Final() bool {
 	return r.State == "Completed" || r.State == "Failed" || r.State == "Canceled"
 }
 
-// Artifact is a file that a run left.
+// Artifact is a file of a run or a model, or a folder of them.
 type Artifact struct {
-	Path string `json:"path"`
-	Size int64  `json:"size"`
-	Hash string `json:"hash"`
+	Path    string    `json:"path"`
+	Folder  bool      `json:"folder,omitempty"`
+	Size    int64     `json:"size"`
+	Hash    string    `json:"hash,omitempty" doc:"SHA-256"`
+	Created time.Time `json:"created,omitzero"`
 }
 
 // Experiment is a set of runs with a name.

@@ -31,6 +31,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/metric"
+	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/reconcile"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/secret"
@@ -74,6 +75,7 @@ type server struct {
 	inventory    *inventory.Service
 	environments *environment.Service
 	runs         *run.Service
+	models       *model.Service
 	events       *event.Service
 }
 
@@ -129,6 +131,7 @@ func (s *server) assemble(cloud inventory.Azure) {
 		Computes: s.computes, Environments: s.environments, Snapshots: s.snapshots, Blobs: s.blobs, Log: s.log,
 		Tracking: s.tracking,
 	})
+	s.models = s.newModels()
 	s.metrics = newMetrics(s.db)
 	s.loop = reconcile.New(s.db, s.log, map[string]reconcile.Worker{
 		compute.WorkKind:      {Func: s.metrics.count(compute.WorkKind, s.computes.Reconcile), N: 4},
@@ -185,7 +188,7 @@ func (s *server) installation(ctx context.Context) (string, error) {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	api := native.New(native.Deps{
-		Identity: s.identity, Workspaces: s.workspaces, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs,
+		Identity: s.identity, Workspaces: s.workspaces, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs, Models: s.models,
 		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping, Azure: s.azure(),
 		Server: client.Server{Version: Version(), ID: s.id, Started: s.started.UTC(), Ephemeral: s.cfg.Ephemeral, Database: s.db.Engine()},
 	})

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"net/http"
@@ -9,9 +8,6 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/api/arm"
 	"github.com/zaffre-ml/zaffre/internal/api/mlflow"
 	"github.com/zaffre-ml/zaffre/internal/metric"
-	"github.com/zaffre-ml/zaffre/internal/model"
-	"github.com/zaffre-ml/zaffre/internal/object"
-	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
 // fileLimit bounds a file that MLflow's clients upload.
@@ -25,17 +21,7 @@ func (s *server) mlflow() http.Handler {
 		panic(err) // 32 bytes are always possible
 	}
 	return mlflow.New(mlflow.Deps{
-		Authenticate: s.login.Authenticate, Workspaces: s.workspaces, Runs: s.runs, Metrics: s.db.Metrics(metric.Limits{}), Models: s.mlflowModels(),
+		Authenticate: s.login.Authenticate, Workspaces: s.workspaces, Runs: s.runs, Metrics: s.db.Metrics(metric.Limits{}), Models: s.models,
 		Subscription: arm.Subscription(s.id), Group: arm.Group, Key: key, BodyLimit: s.cfg.BodyLimit, FileLimit: fileLimit,
-	})
-}
-
-func (s *server) mlflowModels() *model.Service {
-	return model.New(model.Config{
-		Models: s.db.Models(), Versions: s.db.Versions(), Logged: s.db.Logged(), Files: object.New(s.db.Artifacts(), s.blobs),
-		Run: func(ctx context.Context, k store.Key) (model.Run, error) {
-			r, err := s.runs.Get(ctx, k)
-			return model.Run{Name: r.Name, ID: r.ID, Snapshot: r.Spec.Snapshot}, err
-		},
 	})
 }

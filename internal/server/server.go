@@ -103,6 +103,7 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		}
 	})
 	wg.Go(func() { s.authority.watch(back, s.log) })
+	wg.Go(func() { s.sweep(back) })
 	wg.Go(func() {
 		if err := s.runs.Resume(back); err != nil && back.Err() == nil {
 			s.log.WarnContext(back, "running runs are looked at later", "err", err)

@@ -26,6 +26,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/event"
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
+	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/snapshot"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -43,6 +44,7 @@ type Deps struct {
 	Computes     *compute.Service
 	Environments *environment.Service
 	Runs         *run.Service
+	Models       *model.Service
 	Events       *event.Service
 	Snapshots    Snapshots
 	Server       client.Server // what GET /server answers, but for the caller
@@ -97,6 +99,8 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesEnvironments()
 	a.routesSnapshots()
 	a.routesRuns()
+	a.routesArtifacts()
+	a.routesModels()
 	a.routesStreams()
 	a.nameWildcards()
 	return a, mux

@@ -130,10 +130,6 @@ func toAttempt(a run.Attempt) client.Attempt {
 	return out
 }
 
-func toArtifact(a run.Artifact) client.Artifact {
-	return client.Artifact{Path: a.Path, Size: a.Size, Hash: a.Hash}
-}
-
 func toExperiment(e run.Experiment) client.Experiment {
 	return client.Experiment{Name: e.Name, Runs: e.Runs, Created: utc(e.Created)}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -108,7 +109,11 @@ func TestNothingIsForgotten(t *testing.T) {
 		"Option":      zeros(toKind(filled[driver.Kind]()).Options[0]),
 		"Token":       zeros(toToken(filled[identity.Token]()), "Secret"),
 		"Workspace":   zeros(toWorkspace(filled[workspace.Workspace]())),
-		"Artifact":    zeros(toArtifact(filled[run.Artifact]())),
+		"Artifact":    zeros(toArtifact(filled[run.Artifact]()), "Folder"),
+		"Model":       zeros(toModel(filled[model.Model]())),
+		"Version":     zeros(toVersion(filled[model.Version]())),
+		"NewVersion":  zeros(fromVersionRequest("ws", "m", filled[client.ModelVersionRequest]())),
+		"Change":      zeros(fromChange(filled[client.ModelChange]())),
 		"Experiment":  zeros(toExperiment(filled[run.Experiment]())),
 		"Event":       zeros(toEvent(filled[store.Event]())),
 		"Removed":     zeros(toRemoved(filled[driver.Item]())),

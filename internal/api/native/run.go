@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/run"
@@ -100,12 +99,7 @@ func (a *api) getArtifact(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	content := &artifactFile{ctx: ctx, size: file.Size, body: body, open: a.openAt(in.key(), in.Path)}
-	return &huma.StreamResponse{Body: func(c huma.Context) {
-		defer content.Close()
-		r, w := humago.Unwrap(c)
-		serveArtifact(w, r, file, content)
-	}}, nil
+	return sendFile(ctx, file, body, a.Runs.ReopenArtifact), nil
 }
 
 func (a *api) listExperiments(ctx context.Context, in *struct {
