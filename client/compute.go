@@ -31,9 +31,12 @@ func (c *Client) AttachCompute(ctx context.Context, ws string, t Compute) (Compu
 }
 
 // IdentifyCompute shows who answers where a target is to be attached. Nothing is kept, and no credential of
-// the target is used. It fails with CodeUnsupported where targets of the kind prove nothing.
+// the target is used. It fails with CodeUnsupported where targets of the kind prove nothing, and is not
+// repeated where nobody answers.
 func (c *Client) IdentifyCompute(ctx context.Context, ws string, t Compute) (Identity, error) {
-	return fetch[Identity](ctx, c, call{method: http.MethodPost, path: []string{"workspaces", ws, "computes", t.Name, "identify"}, body: t})
+	k := post("workspaces", ws, "computes", t.Name, "identify")
+	k.body, k.once = t, true
+	return fetch[Identity](ctx, c, k)
 }
 
 // UpdateCompute changes the options that t names; the others stay.

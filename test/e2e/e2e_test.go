@@ -63,6 +63,11 @@ func TestScripts(t *testing.T) {
 			case "index":
 			case "sshd": // real machines: test/engines/sshd.sh
 				variable, need = "TEST_SSHD", "sshd"
+			case "rsync": // and rsync on this one
+				variable, need = "TEST_SSHD", "sshd"
+				if _, err := exec.LookPath("rsync"); err != nil {
+					variable = "TEST_RSYNC" // nobody sets it
+				}
 			default:
 				return false, fmt.Errorf("there is no condition %q", cond)
 			}

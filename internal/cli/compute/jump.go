@@ -162,14 +162,20 @@ func (v *options) command(target *sshHost, h hop, at *sshHost, name, via string)
 
 // slug makes a name of a host.
 func slug(host string) string {
-	name := strings.Trim(strings.Map(func(r rune) rune {
+	const prefix, most = "jump-", 32
+	name := strings.Map(func(r rune) rune {
 		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(host)), "-")
-	if len(name) < 2 || name[0] < 'a' {
-		name = "jump-" + name
+	}, strings.ToLower(host))
+	name = strings.Trim(name, "-")
+	name = strings.Trim(name[:min(len(name), most-len(prefix))], "-")
+	switch {
+	case name == "":
+		return "jump"
+	case len(name) < 2 || name[0] < 'a':
+		return prefix + name
 	}
-	return strings.Trim(name[:min(len(name), 32)], "-")
+	return name
 }
