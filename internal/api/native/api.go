@@ -99,6 +99,7 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesEnvironments()
 	a.routesSnapshots()
 	a.routesRuns()
+	a.routesMetrics()
 	a.routesArtifacts()
 	a.routesModels()
 	a.routesStreams()
