@@ -14,7 +14,11 @@ import (
 // RunFilter selects runs; a zero field selects any.
 type RunFilter struct {
 	Experiment, State, Compute, Parent, Tag string
-	Active                                  bool // not in a final state
+	Active                                  bool     // not in a final state
+	Where                                   string   // in MLflow's language: "metrics.acc > 0.9 AND params.lr = '0.1'"
+	Order                                   []string // "metrics.acc DESC"; with it or Where the list is a search
+	Deleted                                 string   // "deleted": only those; "all": those too
+	Metrics                                 []string // whose latest values come with the runs
 }
 
 // NewName returns a fresh name for a run: ten characters of lower-case letters and digits. A run
@@ -36,7 +40,38 @@ func (c *Client) Runs(ctx context.Context, ws string, f RunFilter, at Cursor) (P
 	if f.Active {
 		k.query.Set("active", "true")
 	}
+	set(k.query, "where", f.Where)
+	set(k.query, "deleted", f.Deleted)
+	addAll(k.query, "order", f.Order)
+	addAll(k.query, "metrics", f.Metrics)
 	return list[Run](ctx, c, k, at)
+}
+
+func addAll(q url.Values, name string, values []string) {
+	for _, v := range values {
+		q.Add(name, v)
+	}
+}
+
+// CreateExternalRun records a run that the caller executes and moves with ChangeRun. It is repeated when
+// the server does not answer only if it has a name.
+func (c *Client) CreateExternalRun(ctx context.Context, ws string, r ExternalRun) (Run, error) {
+	return fetch[Run](ctx, c, call{method: http.MethodPost, path: []string{"workspaces", ws, "external-runs"}, body: r, once: r.Name == ""})
+}
+
+// ChangeRun labels a run and, if it is external, moves it. Twice is the same as once.
+func (c *Client) ChangeRun(ctx context.Context, ws, id string, change RunChange) (Run, error) {
+	return fetch[Run](ctx, c, call{method: http.MethodPatch, path: runPath(ws, id), body: change})
+}
+
+// DeleteRun hides a run that has ended from lists; RestoreRun takes that back.
+func (c *Client) DeleteRun(ctx context.Context, ws, id string) (Run, error) {
+	return fetch[Run](ctx, c, call{method: http.MethodDelete, path: runPath(ws, id)})
+}
+
+// RestoreRun shows a deleted run again.
+func (c *Client) RestoreRun(ctx context.Context, ws, id string) (Run, error) {
+	return fetch[Run](ctx, c, call{method: http.MethodPost, path: runPath(ws, id, "restore")})
 }
 
 // Submit asks for a run. It is repeated when the server does not answer only if it has a name.

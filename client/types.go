@@ -231,14 +231,43 @@ type Run struct {
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     float64           `json:"timeout_seconds,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
+	Params      map[string]string `json:"params,omitempty" doc:"What the run logged as parameters: they never change"`
+	Metrics     map[string]Number `json:"metrics,omitempty" doc:"In lists: the latest values of the metrics that were asked for"`
 	Attempts    []Attempt         `json:"attempts,omitempty"`
 	Error       *Fault            `json:"error,omitempty"`
 	Conditions  []Condition       `json:"conditions,omitempty"`
 	Warnings    []string          `json:"warnings,omitempty"`
+	User        string            `json:"user,omitempty" doc:"Whom the client of an external run names as its owner"`
 	CreatedBy   string            `json:"created_by"`
 	Created     time.Time         `json:"created"`
 	Started     time.Time         `json:"started,omitzero"`
 	Ended       time.Time         `json:"ended,omitzero"`
+	Deleted     time.Time         `json:"deleted,omitzero"`
+}
+
+// ExternalRun asks for a run that its client executes and moves.
+type ExternalRun struct {
+	Name       string            `json:"name,omitempty" doc:"The client's own ID: the same one again is the same run"`
+	Experiment string            `json:"experiment,omitempty" default:"Default"`
+	Display    string            `json:"display,omitempty"`
+	Parent     string            `json:"parent,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Params     map[string]string `json:"params,omitempty"`
+	User       string            `json:"user,omitempty"`
+	Started    time.Time         `json:"started,omitzero"`
+}
+
+// RunChange says what becomes of a run; what is absent stays. State, times and warnings are those of external
+// runs: a managed run takes labels and its display name.
+type RunChange struct {
+	State      string            `json:"state,omitempty" enum:"NotStarted,Preparing,Queued,Running,Finalizing,CancelRequested,Completed,Failed,Canceled"`
+	Display    *string           `json:"display,omitempty"`
+	Started    time.Time         `json:"started,omitzero"`
+	Ended      time.Time         `json:"ended,omitzero"`
+	Warnings   []string          `json:"warnings,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Params     map[string]string `json:"params,omitempty"`
+	RemoveTags []string          `json:"remove_tags,omitempty"`
 }
 
 // Final reports whether the run has ended.
@@ -257,9 +286,19 @@ type Artifact struct {
 
 // Experiment is a set of runs with a name.
 type Experiment struct {
-	Name    string    `json:"name"`
-	Runs    int64     `json:"runs"`
-	Created time.Time `json:"created"`
+	Name      string            `json:"name"`
+	ID        string            `json:"id,omitempty" readOnly:"true" doc:"Digits; 0 is the experiment Default"`
+	Runs      int64             `json:"runs" readOnly:"true" required:"false" doc:"How many were ever submitted"`
+	Tags      map[string]string `json:"tags,omitempty"`
+	CreatedBy string            `json:"created_by,omitempty" readOnly:"true"`
+	Created   time.Time         `json:"created,omitzero" readOnly:"true"`
+	Deleted   time.Time         `json:"deleted,omitzero" readOnly:"true"`
+}
+
+// ExperimentChange says what becomes of an experiment's tags.
+type ExperimentChange struct {
+	Tags       map[string]string `json:"tags,omitempty"`
+	RemoveTags []string          `json:"remove_tags,omitempty"`
 }
 
 // Event is an entry of the event log.

@@ -88,6 +88,7 @@ func (f *fake) routes() map[string]http.HandlerFunc {
 		"GET " + ws + "/runs/{id}/log":        f.one(f.readLog),
 		"GET " + ws + "/runs/{id}/watch":      f.watch,
 		"GET " + ws + "/runs/{id}/artifacts":  f.artifacts,
+		"GET " + ws + "/runs/{id}/metrics":    func(w http.ResponseWriter, _ *http.Request) { reply(w, client.Page[client.Metric]{Items: []client.Metric{}}) },
 		"GET " + ws + "/runs/{id}/artifacts/": f.artifact,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +92,32 @@ func (s *Service) List(ctx context.Context, f Filter, p store.Page) ([]Run, stri
 	if err := identity.Require(ctx, f.Workspace, identity.Reader); err != nil {
 		return nil, "", err
 	}
+	if hidden, err := s.hideExperiments(ctx, &f); err != nil || hidden {
+		return nil, "", err
+	}
 	return s.Runs.List(ctx, f, p)
+}
+
+// hideExperiments takes deleted experiments from those that a search for what is live names. It reports
+// whether none is left.
+func (s *Service) hideExperiments(ctx context.Context, f *Filter) (hidden bool, err error) {
+	if len(f.Experiments) == 0 || f.Deleted != Live {
+		return false, nil
+	}
+	live := slices.Clone(f.Experiments)
+	for p := (store.Page{Limit: 1000}); ; {
+		list, next, err := s.Experiments.List(ctx, ExperimentFilter{Workspace: f.Workspace, Deleted: DeletedOnly}, p)
+		if err != nil {
+			return false, err
+		}
+		for _, e := range list {
+			live = slices.DeleteFunc(live, func(name string) bool { return name == e.Name })
+		}
+		if p.Cursor = next; next == "" {
+			f.Experiments = live
+			return len(live) == 0, nil
+		}
+	}
 }
 
 // Cancel asks a run to end. One that has ended stays as it is, and so does one that its client moves; that

@@ -99,9 +99,10 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesEnvironments()
 	a.routesSnapshots()
 	a.routesRuns()
-	a.routesMetrics()
 	a.routesArtifacts()
 	a.routesModels()
+	a.routesExperiments()
+	a.routesMetrics()
 	a.routesStreams()
 	a.nameWildcards()
 	return a, mux

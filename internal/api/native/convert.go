@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
@@ -108,6 +109,7 @@ func toRun(r run.Run) client.Run {
 		Snapshot: p.Snapshot, Environment: p.Environment, Digest: p.Digest, Variables: p.Env, Tags: r.Tags, GPUs: p.GPUs, CPU: p.CPU,
 		Memory: p.Memory, Priority: p.Priority, Timeout: p.Timeout.Seconds(), Retries: p.Retries, Error: toFault(s.Error),
 		Warnings: s.Warnings, CreatedBy: r.CreatedBy, Created: utc(r.Created), Started: utc(s.Started), Ended: utc(s.Ended),
+		Params: r.Params, User: r.User, Deleted: utc(r.Deleted),
 	}
 	for _, a := range s.Attempts {
 		out.Attempts = append(out.Attempts, toAttempt(a))
@@ -130,8 +132,34 @@ func toAttempt(a run.Attempt) client.Attempt {
 	return out
 }
 
-func toExperiment(e run.Experiment) client.Experiment {
-	return client.Experiment{Name: e.Name, Runs: e.Runs, Created: utc(e.Created)}
+// withMetrics is a run with the latest values of its metrics that are numbers.
+func withMetrics(r run.Run, logged []metric.Latest) client.Run {
+	out := toRun(r)
+	for _, m := range logged {
+		if m.Kind != metric.Scalar && m.Kind != "" {
+			continue
+		}
+		if out.Metrics == nil {
+			out.Metrics = map[string]client.Number{}
+		}
+		out.Metrics[m.Name] = client.Number(m.Value)
+	}
+	return out
+}
+
+// fromRunChange returns how a run is moved, and whether it is.
+func fromRunChange(c client.RunChange) (out run.Change, some bool) {
+	if c.State != "" {
+		out.State = new(run.State(c.State))
+	}
+	if !c.Started.IsZero() {
+		out.Started = &c.Started
+	}
+	if !c.Ended.IsZero() {
+		out.Ended = &c.Ended
+	}
+	out.Display, out.Warnings = c.Display, c.Warnings
+	return out, out.State != nil || out.Started != nil || out.Ended != nil || out.Display != nil || len(out.Warnings) > 0
 }
 
 func toEvent(e store.Event) client.Event {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/run"
+	"github.com/zaffre-ml/zaffre/internal/run/query"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -31,7 +32,12 @@ func (a *api) routesRuns() {
 	file := a.op(http.MethodGet, one+"/artifacts/{path...}", "get-artifact", "Read a file that a run left; takes Range")
 	file.Responses = streams("application/octet-stream")
 	huma.Register(a.huma, file, a.getArtifact)
-	huma.Register(a.huma, a.op(http.MethodGet, "/workspaces/{ws}/experiments", "list-experiments", "List experiments"), a.listExperiments)
+	external := a.op(http.MethodPost, "/workspaces/{ws}/external-runs", "create-external-run", "Record a run that the caller executes (201); the same name again is the same run (200)")
+	external.DefaultStatus = http.StatusCreated
+	huma.Register(a.huma, external, a.createExternal)
+	huma.Register(a.huma, a.op(http.MethodPatch, one, "change-run", "Label a run, and move it if it is external"), a.changeRun)
+	huma.Register(a.huma, a.op(http.MethodDelete, one, "delete-run", "Hide a run that has ended from lists"), a.deleteRun)
+	huma.Register(a.huma, a.op(http.MethodPost, one+"/restore", "restore-run", "Show a deleted run again"), a.restoreRun)
 }
 
 // streams describes an answer that is no JSON.
@@ -46,19 +52,45 @@ func streams(types ...string) map[string]*huma.Response {
 func (a *api) listRuns(ctx context.Context, in *struct {
 	WorkspacePath
 	PageQuery
-	Experiment string `query:"experiment"`
-	State      string `query:"state" enum:"NotStarted,Preparing,Queued,Running,Finalizing,CancelRequested,Completed,Failed,Canceled"`
-	Active     bool   `query:"active" doc:"Only those that have not ended"`
-	Compute    string `query:"compute"`
-	Parent     string `query:"parent"`
-	Tag        string `query:"tag" doc:"name or name=value"`
+	Experiment string   `query:"experiment"`
+	State      string   `query:"state" enum:"NotStarted,Preparing,Queued,Running,Finalizing,CancelRequested,Completed,Failed,Canceled"`
+	Active     bool     `query:"active" doc:"Only those that have not ended"`
+	Compute    string   `query:"compute"`
+	Parent     string   `query:"parent"`
+	Tag        string   `query:"tag" doc:"name or name=value"`
+	Where      string   `query:"where" doc:"Clauses in MLflow's language: metrics.acc > 0.9 AND params.lr = '0.1'"`
+	Order      []string `query:"order,explode" doc:"Columns to sort by: metrics.acc DESC. With where or order the list is a search, and without order it is sorted by the start, the last first"`
+	Deleted    string   `query:"deleted" enum:"deleted,all" doc:"deleted: only what was deleted; all: that too"`
+	Metrics    []string `query:"metrics,explode" doc:"Names of metrics whose latest values are to come with the runs"`
 },
 ) (*out[client.Page[client.Run]], error) {
-	list, next, err := a.Runs.List(ctx, run.Filter{
+	f := run.Filter{
 		Workspace: in.Workspace, Experiment: in.Experiment, Target: in.Compute, Parent: in.Parent,
-		State: run.State(in.State), Active: in.Active, Tag: in.Tag,
-	}, in.page())
-	return pageOf(list, next, toRun), err
+		State: run.State(in.State), Active: in.Active, Tag: in.Tag, Deleted: run.View(in.Deleted),
+	}
+	var err error
+	if f.Where, f.Order, err = search(in.Where, in.Order); err != nil {
+		return nil, err
+	}
+	list, next, err := a.Runs.List(ctx, f, in.page())
+	if err != nil || len(in.Metrics) == 0 {
+		return pageOf(list, next, toRun), err
+	}
+	logged, err := a.Runs.MetricsOf(ctx, in.Workspace, list, in.Metrics)
+	return pageOf(list, next, func(r run.Run) client.Run { return withMetrics(r, logged[r.ID]) }), err
+}
+
+// search reads what a list is searched by.
+func search(filter string, columns []string) (where []query.Clause, order []query.Order, err error) {
+	for _, text := range columns {
+		o, err := query.ParseOrder(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		order = append(order, o)
+	}
+	where, err = query.Parse(filter)
+	return where, order, err
 }
 
 func (a *api) submitRun(ctx context.Context, in *struct {
@@ -77,6 +109,41 @@ func (a *api) getRun(ctx context.Context, in *RunPath) (*out[client.Run], error)
 
 func (a *api) cancelRun(ctx context.Context, in *RunPath) (*out[client.Run], error) {
 	r, err := a.Runs.Cancel(ctx, in.key())
+	return &out[client.Run]{toRun(r)}, err
+}
+
+func (a *api) createExternal(ctx context.Context, in *struct {
+	WorkspacePath
+	Body client.ExternalRun
+},
+) (*outStatus[client.Run], error) {
+	q := in.Body
+	r, created, err := a.Runs.CreateExternal(ctx, run.ExternalRequest{
+		Workspace: in.Workspace, Name: q.Name, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent,
+		Tags: q.Tags, Params: q.Params, User: q.User, Started: q.Started,
+	})
+	return made(toRun(r), created), err
+}
+
+func (a *api) changeRun(ctx context.Context, in *struct {
+	RunPath
+	Body client.RunChange
+},
+) (*out[client.Run], error) {
+	r, err := a.Runs.Label(ctx, in.key(), in.Body.Tags, in.Body.Params, in.Body.RemoveTags)
+	if c, some := fromRunChange(in.Body); err == nil && some {
+		r, err = a.Runs.UpdateExternal(ctx, in.key(), c)
+	}
+	return &out[client.Run]{toRun(r)}, err
+}
+
+func (a *api) deleteRun(ctx context.Context, in *RunPath) (*out[client.Run], error) {
+	r, err := a.Runs.DeleteRun(ctx, in.key())
+	return &out[client.Run]{toRun(r)}, err
+}
+
+func (a *api) restoreRun(ctx context.Context, in *RunPath) (*out[client.Run], error) {
+	r, err := a.Runs.RestoreRun(ctx, in.key())
 	return &out[client.Run]{toRun(r)}, err
 }
 
@@ -100,13 +167,4 @@ func (a *api) getArtifact(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return sendFile(ctx, file, body, a.Runs.ReopenArtifact), nil
-}
-
-func (a *api) listExperiments(ctx context.Context, in *struct {
-	WorkspacePath
-	PageQuery
-},
-) (*out[client.Page[client.Experiment]], error) {
-	list, next, err := a.Runs.ListExperiments(ctx, run.ExperimentFilter{Workspace: in.Workspace}, in.page())
-	return pageOf(list, next, toExperiment), err
 }

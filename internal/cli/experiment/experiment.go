@@ -9,5 +9,5 @@ import (
 
 // Command returns the noun "experiment".
 func Command(a *frame.App) *cobra.Command {
-	return a.Noun("experiment", "experiment", list(a))
+	return a.Noun("experiment", "experiment", list(a), remove(a), restore(a))
 }

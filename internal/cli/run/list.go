@@ -11,11 +11,14 @@ import (
 
 func list(a *frame.App) *cobra.Command {
 	var filter client.RunFilter
-	limit := 20
-	cmd := a.Command("run.list", "list [--experiment E] [--state S] [--active] [--compute C] [--limit N]", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	limit, sort := 20, ""
+	cmd := a.Command("run.list", "list [--experiment E] [--state S] [--active] [--where FILTER] [--metrics M,…] [--sort M] [--limit N]", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		s, err := a.Connect()
 		if err != nil {
 			return err
+		}
+		if sort != "" {
+			filter.Order = []string{orderOf(sort)}
 		}
 		runs, err := frame.Collect(cmd.Context(), limit, func(p client.Cursor) (client.Page[client.Run], error) {
 			p.Limit = min(limit, 200)
@@ -24,7 +27,7 @@ func list(a *frame.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return Print(a, runs)
+		return PrintWith(a, runs, filter.Metrics)
 	})
 	f := cmd.Flags()
 	f.StringVar(&filter.Experiment, "experiment", "", a.Say("flag.filter.experiment"))
@@ -33,6 +36,11 @@ func list(a *frame.App) *cobra.Command {
 	f.StringVar(&filter.Parent, "parent", "", a.Say("flag.filter.parent"))
 	f.StringVar(&filter.Tag, "tag", "", a.Say("flag.filter.tag"))
 	f.BoolVar(&filter.Active, "active", false, a.Say("flag.filter.active"))
+	f.StringVar(&filter.Where, "where", "", a.Say("flag.filter.where"))
+	f.StringSliceVar(&filter.Metrics, "metrics", nil, a.Say("flag.list.metrics"))
+	f.StringVar(&sort, "sort", "", a.Say("flag.list.sort"))
+	f.StringVar(&filter.Deleted, "deleted", "", a.Say("flag.filter.deleted"))
+	f.Lookup("deleted").NoOptDefVal = "deleted"
 	f.IntVar(&limit, "limit", limit, a.Say("flag.limit"))
 	_ = cmd.RegisterFlagCompletionFunc("experiment", frame.Values(a.ExperimentNames))
 	_ = cmd.RegisterFlagCompletionFunc("compute", frame.Values(a.ComputeNames))
@@ -45,7 +53,10 @@ func states() []string {
 }
 
 // Print writes runs in the format that was asked for.
-func Print(a *frame.App, runs []client.Run) error {
+func Print(a *frame.App, runs []client.Run) error { return PrintWith(a, runs, nil) }
+
+// PrintWith is Print with columns for metrics.
+func PrintWith(a *frame.App, runs []client.Run, metrics []string) error {
 	var ids []string
 	for _, r := range runs {
 		ids = append(ids, r.ID)
@@ -54,8 +65,13 @@ func Print(a *frame.App, runs []client.Run) error {
 		t := &frame.Table{Header: []string{
 			a.Say("col.run"), a.Say("col.experiment"), a.Say("col.name"), a.Say("col.state"), a.Say("col.compute"), a.Say("col.took"), a.Say("col.age"),
 		}, States: 4}
+		t.Header = append(t.Header, metrics...)
 		for _, r := range runs {
-			t.Row(r.ID, fmt.Sprintf("%s/%d", r.Experiment, r.Number), r.Display, r.State, r.Compute, took(r), frame.Age(r.Created))
+			row := []any{r.ID, fmt.Sprintf("%s/%d", r.Experiment, r.Number), r.Display, r.State, r.Compute, took(r), frame.Age(r.Created)}
+			for _, name := range metrics {
+				row = append(row, value(r, name))
+			}
+			t.Row(row...)
 		}
 		return t
 	})

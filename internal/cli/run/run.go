@@ -15,7 +15,7 @@ import (
 
 // Command returns the noun "run".
 func Command(a *frame.App) *cobra.Command {
-	return a.Noun("run", "run", submit(a), list(a), show(a), logs(a), download(a), cancel(a), why(a))
+	return a.Noun("run", "run", submit(a), list(a), show(a), compare(a), tag(a), logs(a), download(a), cancel(a), remove(a), restore(a), why(a), metrics(a))
 }
 
 // prefixed is how many of the newest runs a prefix is looked for in.

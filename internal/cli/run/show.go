@@ -23,6 +23,9 @@ func show(a *frame.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if r.Metrics, err = loggedBy(cmd.Context(), s, r.ID); err != nil {
+			return err
+		}
 		if err := a.Print(r, []string{r.ID}, func() *frame.Table { return fields(a, r) }); err != nil {
 			return err
 		}
@@ -47,6 +50,8 @@ func fields(a *frame.App, r client.Run) *frame.Table {
 		a.Say("col.compute"), r.Compute,
 		a.Say("col.environment"), r.Environment,
 		a.Say("col.needs"), needs(r),
+		a.Say("col.params"), pairs(r.Params),
+		a.Say("col.metrics"), metricsOf(r),
 		a.Say("col.tags"), pairs(r.Tags),
 		a.Say("col.variables"), pairs(r.Variables),
 		a.Say("col.by"), r.CreatedBy,
@@ -54,6 +59,7 @@ func fields(a *frame.App, r client.Run) *frame.Table {
 		a.Say("col.started"), clock(r.Started),
 		a.Say("col.ended"), clock(r.Ended),
 		a.Say("col.took"), took(r),
+		a.Say("col.deleted"), clock(r.Deleted),
 	)
 	for _, at := range r.Attempts {
 		t.Row(a.Say("col.attempt")+" "+fmt.Sprint(at.Number), attempt(at))
@@ -101,6 +107,14 @@ func pairs(m map[string]string) string {
 		out = append(out, k+"="+m[k])
 	}
 	return strings.Join(out, " ")
+}
+
+func metricsOf(r client.Run) string {
+	values := map[string]string{}
+	for name := range r.Metrics {
+		values[name] = value(r, name)
+	}
+	return pairs(values)
 }
 
 func clock(t time.Time) string {

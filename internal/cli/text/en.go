@@ -202,7 +202,7 @@ func enTalk() map[string]string {
 		"col.database": "DATABASE", "col.default": "DEFAULT", "col.deleted": "DELETED", "col.digest": "DIGEST", "col.dir": "FOLDER", "col.ended": "ENDED",
 		"col.environment": "ENVIRONMENT", "col.event": "EVENT", "col.experiment": "EXPERIMENT", "col.field": "FIELD", "col.file": "FILE",
 		"col.flag": "FLAG", "col.hash": "SHA256", "col.help": "HELP", "col.kind": "KIND", "col.machine": "MACHINE", "col.memory": "MEMORY",
-		"col.name": "NAME", "col.needs": "NEEDS", "col.params": "PARAMETERS", "col.parent": "PARENT", "col.removed": "REMOVED", "col.role": "ROLE", "col.run": "RUN",
+		"col.metrics": "METRICS", "col.name": "NAME", "col.needs": "NEEDS", "col.params": "PARAMETERS", "col.parent": "PARENT", "col.removed": "REMOVED", "col.role": "ROLE", "col.run": "RUN",
 		"col.running": "RUNNING", "col.runs": "RUNS", "col.seen": "SEEN", "col.sequence": "NO", "col.server": "SERVER",
 		"col.setting": "SETTING", "col.size": "SIZE", "col.source": "SOURCE", "col.started": "STARTED", "col.state": "STATE",
 		"col.subject": "SUBJECT", "col.summary": "SUMMARY", "col.tags": "TAGS", "col.time": "TIME", "col.took": "TOOK", "col.type": "TYPE",

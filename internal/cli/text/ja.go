@@ -202,7 +202,7 @@ func jaTalk() map[string]string {
 		"col.database": "データベース", "col.default": "既定値", "col.deleted": "削除", "col.digest": "ダイジェスト", "col.dir": "フォルダー", "col.ended": "終了",
 		"col.environment": "環境", "col.event": "イベント", "col.experiment": "実験", "col.field": "項目", "col.file": "ファイル",
 		"col.flag": "フラグ", "col.hash": "SHA256", "col.help": "説明", "col.kind": "種類", "col.machine": "マシン", "col.memory": "メモリー",
-		"col.name": "名前", "col.needs": "必要量", "col.params": "パラメーター", "col.parent": "親", "col.removed": "除去", "col.role": "ロール", "col.run": "実行",
+		"col.metrics": "メトリック", "col.name": "名前", "col.needs": "必要量", "col.params": "パラメーター", "col.parent": "親", "col.removed": "除去", "col.role": "ロール", "col.run": "実行",
 		"col.running": "実行中", "col.runs": "実行数", "col.seen": "確認", "col.sequence": "番号", "col.server": "サーバー",
 		"col.setting": "設定", "col.size": "サイズ", "col.source": "出所", "col.started": "開始", "col.state": "状態",
 		"col.subject": "対象", "col.summary": "概要", "col.tags": "タグ", "col.time": "時刻", "col.took": "所要", "col.type": "型",
