@@ -98,7 +98,7 @@ func TestNothingIsForgotten(t *testing.T) {
 	build := filled[environment.Build]()
 	build.Status.State = driver.BuildFailed
 	for name, missing := range map[string][]string{
-		"Run":         zeros(toRun(filled[run.Run]())),
+		"Run":         zeros(toRun(filled[run.Run]()), "Metrics"),
 		"Attempt":     zeros(toRun(filled[run.Run]()).Attempts[0]),
 		"Compute":     zeros(toCompute(target, map[string]int{})),
 		"Check":       zeros(toCompute(target, nil).Checks[0]),
