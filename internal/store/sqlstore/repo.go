@@ -28,6 +28,7 @@ type table[T, F, R any] struct {
 	position func(T) []any
 	newest   bool // the order is descending
 	beside   *beside[T]
+	listed   func(doc []byte) (T, error) // decodes for lists, leaving out what they do not show; nil: as Get
 }
 
 // beside keeps rows of another table that say what a record says, in the record's own transactions.
@@ -252,6 +253,17 @@ func (r *repo[T, F, R]) List(ctx context.Context, f F, p store.Page) ([]T, strin
 	return items, cursor(r.position(items[size-1])), nil
 }
 
+// parseListed decodes a record of a list.
+func (r *repo[T, F, R]) parseListed(doc []byte) (v T, err error) {
+	if r.listed == nil {
+		return r.parse(doc)
+	}
+	if v, err = r.listed(doc); err != nil {
+		return v, fmt.Errorf("decode a %s: %w", r.noun, err)
+	}
+	return v, nil
+}
+
 // query returns at most n records in the table's order.
 func (r *repo[T, F, R]) query(ctx context.Context, w *where, n int) ([]T, error) {
 	order := strings.Join(r.order, ", ")
@@ -269,7 +281,7 @@ func (r *repo[T, F, R]) collect(ctx context.Context, text string, args []any) (i
 		if err := rows.Scan(&doc); err != nil {
 			return err
 		}
-		v, err := r.parse(doc)
+		v, err := r.parseListed(doc)
 		items = append(items, v)
 		return err
 	})

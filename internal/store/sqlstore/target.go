@@ -1,10 +1,12 @@
 package sqlstore
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/identity"
 )
 
 type targetRow struct {
@@ -17,6 +19,8 @@ type targetRow struct {
 	Shared    bool              `json:"shared,omitempty"`
 	Foreign   []byte            `json:"foreign,omitempty"`
 	Refused   bool              `json:"refused,omitempty"`
+	By        string            `json:"by,omitempty"`
+	Role      identity.Role     `json:"role,omitempty"`
 	Status    targetStatusRow   `json:"status"`
 	CreatedBy string            `json:"created_by,omitempty"`
 	Created   micros            `json:"created,omitempty"`
@@ -28,6 +32,7 @@ type targetStatusRow struct {
 	Error      *faultRow         `json:"error,omitempty"`
 	Conditions []conditionRow    `json:"conditions,omitempty"`
 	Seen       observationRow    `json:"seen,omitzero"`
+	Found      options           `json:"found,omitempty"`
 	Pinned     map[string]string `json:"pinned,omitempty"`
 	Revision   int64             `json:"revision,omitempty"`
 	Force      bool              `json:"force,omitempty"`
@@ -54,6 +59,32 @@ func (r observationRow) IsZero() bool {
 		r.Checks == nil && r.Machines == nil && r.Facts == nil && r.Message == "" && r.Lasting == "" && !r.Ready && r.Pin == nil
 }
 
+// listedTargetRow is a targetRow without its checks: they are most of a document, and lists do not show
+// them.
+type listedTargetRow struct {
+	targetRow
+	Status struct {
+		targetStatusRow
+		Seen struct {
+			observationRow
+			Checks skipped `json:"checks"`
+		} `json:"seen"`
+	} `json:"status"`
+}
+
+type skipped struct{}
+
+// UnmarshalJSON takes any value and keeps nothing.
+func (*skipped) UnmarshalJSON([]byte) error { return nil }
+
+func parseListedTarget(doc []byte) (compute.Target, error) {
+	var row listedTargetRow
+	err := json.Unmarshal(doc, &row)
+	row.targetRow.Status = row.Status.targetStatusRow
+	row.targetRow.Status.Seen = row.Status.Seen.observationRow
+	return row.targetRow.decode(), err
+}
+
 type checkRow struct {
 	Name     string        `json:"name"`
 	Required bool          `json:"required,omitempty"`
@@ -74,7 +105,8 @@ type machineRow struct {
 }
 
 // Targets returns the store of compute targets. The filter's Machine is looked for in the rows of
-// the workspace one by one: targets come by the hundred, not by the thousand.
+// the workspace one by one: targets come by the hundred, not by the thousand. A list's targets have no
+// checks in what was seen.
 func (d *DB) Targets() compute.Store {
 	return newRepo(d, &table[compute.Target, compute.Filter, targetRow]{
 		name: "target", noun: "compute target", reason: "ComputeNotFound", show: "zaffre compute list",
@@ -92,6 +124,7 @@ func (d *DB) Targets() compute.Store {
 		},
 		order:    []string{"name", "workspace"},
 		position: func(t compute.Target) []any { return []any{t.Name, t.Workspace} },
+		listed:   parseListedTarget,
 	})
 }
 
@@ -104,13 +137,13 @@ func encodeTarget(t compute.Target) targetRow {
 	return targetRow{
 		Workspace: t.Workspace, Name: t.Name, ID: t.ID, Kind: t.Kind,
 		Options: t.Spec.Options, Sealed: t.Spec.Sealed, Shared: t.Spec.Shared,
-		Foreign: t.Spec.Foreign, Refused: t.Spec.Refused,
+		Foreign: t.Spec.Foreign, Refused: t.Spec.Refused, By: t.Spec.By.Name, Role: t.Spec.By.Role,
 		Status: targetStatusRow{
 			State: s.State, Error: encodeFault(s.Error),
 			Conditions: list(s.Conditions, func(c compute.Condition) conditionRow {
 				return conditionRow{c.Type, c.OK, c.Reason, c.Message, toMicros(c.Since)}
 			}),
-			Seen: encodeObservation(s.Seen), Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: toMicros(s.Changed),
+			Seen: encodeObservation(s.Seen), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: toMicros(s.Changed),
 		},
 		CreatedBy: t.CreatedBy, Created: toMicros(t.Created), Revision: t.Revision,
 	}
@@ -122,13 +155,14 @@ func (r targetRow) decode() compute.Target {
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Kind: r.Kind,
 		Spec: compute.Spec{
 			Options: r.Options, Sealed: r.Sealed, Shared: r.Shared, Foreign: r.Foreign, Refused: r.Refused,
+			By: compute.By{Name: r.By, Role: r.Role},
 		},
 		Status: compute.Status{
 			State: s.State, Error: s.Error.decode(),
 			Conditions: list(s.Conditions, func(c conditionRow) compute.Condition {
 				return compute.Condition{Type: c.Type, OK: c.OK, Reason: c.Reason, Message: c.Message, Since: c.Since.time()}
 			}),
-			Seen: s.Seen.decode(), Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: s.Changed.time(),
+			Seen: s.Seen.decode(), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: s.Changed.time(),
 		},
 		CreatedBy: r.CreatedBy, Created: r.Created.time(), Revision: r.Revision,
 	}
