@@ -66,6 +66,9 @@ func open(t *testing.T) *stage {
 	if out, err := exec.Command("go", "build", "-o", s.bin, "../../cmd/zaffre").CombinedOutput(); err != nil {
 		t.Fatalf("build the binary: %v: %s", err, out)
 	}
+	if err := rig.BlankSSH(s.dir); err != nil {
+		t.Fatal(err)
+	}
 	s.reach()
 	s.serve()
 	s.record()
@@ -250,7 +253,7 @@ func (s *stage) quietly(args ...string) said {
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.bin, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = s.dir, &out, &errs, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Join(s.dir, "home"), "LANG=C"}
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = s.dir, &out, &errs, []string{"PATH=" + s.dir + ":" + os.Getenv("PATH"), "HOME=" + filepath.Join(s.dir, "home"), "LANG=C"}
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,15 +25,23 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 	"github.com/zaffre-ml/zaffre/internal/server"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
-// TestMain lets many cases wait at once: most of them do little else.
+// TestMain lets many cases wait at once: most of them do little else. The CLI asks ssh what it knows: here that is
+// nothing, whatever the user of this machine has connected to.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	dir, err := os.MkdirTemp("", "zoo-")
+	if err == nil {
+		err = errors.Join(flag.Set("test.parallel", "8"), rig.BlankSSH(dir), os.Setenv("PATH", dir+":"+os.Getenv("PATH")))
+	}
+	if err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	exit := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(exit)
 }
 
 // desk is where a user sits: the CLI, a server of his own, and a shell.
@@ -79,8 +88,10 @@ type said struct {
 	out, errs string
 }
 
+// first is the first line of the error.
 func (s said) first() string {
-	line, _, _ := strings.Cut(s.errs, "\n")
+	i := strings.Index("\n"+s.errs, "\nerror: ") // before it there may be talk
+	line, _, _ := strings.Cut(s.errs[max(i, 0):], "\n")
 	return line
 }
 
@@ -189,18 +200,14 @@ func failing(c client.Compute, name string) client.Check {
 func (d *desk) shell(t testing.TB, line string) (string, error) {
 	t.Helper()
 	bin := t.TempDir()
-	for name, text := range map[string]string{
-		"ssh": `exec /usr/bin/ssh -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=no "$@"`,
-		"ask": `printf '%s\n' "$ENGINES_VM_PASSWORD"`,
-	} {
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+	ask := filepath.Join(bin, "ask")
+	if err := os.WriteFile(ask, []byte("#!/bin/sh\nprintf '%s\\n' \"$ENGINES_VM_PASSWORD\"\n"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-c", line)
-	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "SSH_ASKPASS="+filepath.Join(bin, "ask"), "SSH_ASKPASS_REQUIRE=force", "HOME="+d.dir)
+	cmd.Env = append(os.Environ(), "SSH_ASKPASS="+ask, "SSH_ASKPASS_REQUIRE=force", "HOME="+d.dir)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), cmp.Or(ctx.Err(), err)
