@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -38,6 +40,9 @@ var tables = []struct{ name, order string }{
 	{"model", "workspace, name"},
 	{"model_version", "workspace, name"},
 	{"logged_model", "workspace, name"},
+	{"metric", "run, name"},
+	{"metric_part", "run, name, part"},
+	{"metric_run", "run"},
 	{"work", "kind, id"},
 	{"claim", "space, name"},
 	{"once", "job, sequence"},
@@ -113,7 +118,18 @@ func dumpFailed(err error) error {
 	}
 }
 
+// packed is a value that JSON has no form for: bytes in base64, or a number that need not be whole in
+// the form of strconv, whose NaN and infinities JSON lacks.
+type packed struct {
+	Bytes *string `json:"bytes,omitempty"`
+	Float string  `json:"float,omitempty"`
+}
+
 func scanRow(rows *sql.Rows, names []string) (map[string]any, error) {
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
 	values := make([]any, len(names))
 	into := make([]any, len(names))
 	for i := range values {
@@ -124,12 +140,22 @@ func scanRow(rows *sql.Rows, names []string) (map[string]any, error) {
 	}
 	row := make(map[string]any, len(names))
 	for i, name := range names {
-		if b, ok := values[i].([]byte); ok {
-			values[i] = string(b)
-		}
-		row[name] = values[i]
+		row[name] = dumpValue(values[i], types[i].DatabaseTypeName())
 	}
 	return row, nil
+}
+
+func dumpValue(v any, column string) any {
+	switch v := v.(type) {
+	case float64:
+		return packed{Float: strconv.FormatFloat(v, 'g', -1, 64)}
+	case []byte:
+		if column == "BLOB" || column == "BYTEA" {
+			return packed{Bytes: new(base64.StdEncoding.EncodeToString(v))}
+		}
+		return string(v)
+	}
+	return v
 }
 
 // Load fills an empty database from a dump; all of it or nothing. It fails with fault.Precondition,
@@ -257,8 +283,28 @@ func loadValue(v any) (any, error) {
 			return nil, badDump("a number is not whole", err)
 		}
 		return n, nil
+	case map[string]any:
+		return loadPacked(v)
+	case nil:
+		return nil, nil //nolint:nilnil // NULL
 	}
 	return nil, badDump("a value is neither text nor a number", nil)
+}
+
+func loadPacked(v map[string]any) (any, error) {
+	if text, ok := v["bytes"].(string); ok {
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, badDump("bytes are not in base64", err)
+		}
+		return b, nil
+	}
+	text, _ := v["float"].(string)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, badDump("a number cannot be read", err)
+	}
+	return f, nil
 }
 
 // afterLoad gives leases back and lets new events follow the old ones.
