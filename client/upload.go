@@ -24,13 +24,13 @@ type Upload struct {
 func FileUpload(name string) (Upload, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return Upload{}, noFile(name, err)
+		return Upload{}, unreadableFile(name, err)
 	}
 	defer f.Close()
 	sum := sha256.New()
 	n, err := io.Copy(sum, f)
 	if err != nil {
-		return Upload{}, noFile(name, err)
+		return Upload{}, unreadableFile(name, err)
 	}
 	return Upload{
 		Open: func() (io.ReadCloser, error) { return os.Open(name) },
@@ -38,9 +38,9 @@ func FileUpload(name string) (Upload, error) {
 	}, nil
 }
 
-func noFile(name string, err error) error {
+func unreadableFile(name string, err error) error {
 	return &Fault{
-		Code: CodeNotFound, Reason: "FileUnreadable", Title: fmt.Sprintf("the file %q cannot be read", name),
+		Code: CodeNotFound, Reason: "UploadFileMissing", Title: fmt.Sprintf("the file %q cannot be read", name),
 		Detail: err.Error(), Fix: "name a file or a folder that is there",
 	}
 }
@@ -56,7 +56,7 @@ func (c *Client) putFile(ctx context.Context, below []string, path string, u Upl
 		last.undo()
 		body, err := u.Open()
 		if err != nil {
-			return nil, noFile(path, err)
+			return nil, unreadableFile(path, err)
 		}
 		last = &sending{ReadCloser: body, tell: u.Progress}
 		if u.Size == 0 {

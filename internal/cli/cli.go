@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zaffre-ml/zaffre/internal/cli/artifact"
 	"github.com/zaffre-ml/zaffre/internal/cli/azure"
 	"github.com/zaffre-ml/zaffre/internal/cli/compute"
 	"github.com/zaffre-ml/zaffre/internal/cli/environment"
@@ -18,6 +19,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/experiment"
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
 	"github.com/zaffre-ml/zaffre/internal/cli/inventory"
+	"github.com/zaffre-ml/zaffre/internal/cli/model"
 	"github.com/zaffre-ml/zaffre/internal/cli/principal"
 	"github.com/zaffre-ml/zaffre/internal/cli/quickstart"
 	"github.com/zaffre-ml/zaffre/internal/cli/run"
@@ -63,7 +65,7 @@ func Main(args []string, env Env) int {
 
 func newRoot(a *frame.App, env Env) *cobra.Command {
 	root := a.Noun("zaffre", "zaffre",
-		run.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a), inventory.Command(a),
+		run.Command(a), artifact.Command(a), model.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a), inventory.Command(a),
 		workspace.Command(a), token.Command(a), principal.Command(a), event.Command(a), quickstart.Command(a),
 		serve(a, env), status(a), login(a), azure.Env(a), azure.Doctor(a), version(a), configCommand(a), backup(a, env), restore(a, env), completion(a))
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -9,6 +9,7 @@ func english() map[string]string {
 	maps.Copy(out, enFlags())
 	maps.Copy(out, enTalk())
 	maps.Copy(out, enAzure())
+	maps.Copy(out, enModel())
 	maps.Copy(out, enMetric())
 	return out
 }

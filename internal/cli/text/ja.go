@@ -9,6 +9,7 @@ func japanese() map[string]string {
 	maps.Copy(out, jaFlags())
 	maps.Copy(out, jaTalk())
 	maps.Copy(out, jaAzure())
+	maps.Copy(out, jaModel())
 	maps.Copy(out, jaMetric())
 	return out
 }

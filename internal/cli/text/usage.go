@@ -103,5 +103,8 @@ func examples() map[string]string {
 	} {
 		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
 	}
+	for key, lines := range modelExamples() {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
 	return out
 }
