@@ -23,16 +23,13 @@ func decode[T any](r *http.Request) (in T, err error) {
 		if err != nil {
 			return in, err
 		}
-		return in, badJSON(json.Unmarshal(raw, &in))
+		return in, badBody(json.Unmarshal(raw, &in), raw, reflect.TypeFor[T]())
 	}
 	raw, err := body(r)
 	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
 		return in, err
 	}
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return in, badJSON(err)
-	}
-	return in, nil
+	return in, badBody(json.Unmarshal(raw, &in), raw, reflect.TypeFor[T]())
 }
 
 func body(r *http.Request) ([]byte, error) {
@@ -52,20 +49,48 @@ func body(r *http.Request) ([]byte, error) {
 	return raw, nil
 }
 
-func badJSON(err error) error {
+// badBody says which field of a message is wrong, and what it was.
+func badBody(err error, raw []byte, t reflect.Type) error {
 	if err == nil {
 		return nil
 	}
-	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return invalid(t.Field, "of type "+t.Value, "it should be a "+t.Type.String())
-	}
-	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return f
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) == nil {
+		for _, f := range reflect.VisibleFields(t) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			value, ok := fields[name]
+			if !ok && name == "run_id" {
+				return missing(name) // it comes first, whatever else is wrong
+			}
+			if !ok || f.Anonymous {
+				continue
+			}
+			if json.Unmarshal(value, reflect.New(f.Type).Interface()) != nil {
+				return invalid(name, string(value), "it should be "+typeName(f.Type))
+			}
+		}
 	}
 	return &fault.Error{
 		Code: fault.Invalid, Reason: "BodyInvalid", What: "the server does not understand the request",
-		Why: "its body is not JSON: " + err.Error(), Fix: "send an object of JSON",
+		Why: "its body is no object of JSON: " + err.Error(), Fix: "send an object of JSON",
 	}
+}
+
+func typeName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		return "a list, each as MLflow has it"
+	case reflect.Float64:
+		return "a number of 64 bits"
+	case reflect.Int64:
+		return "an integer of 64 bits"
+	case reflect.Bool:
+		return "true or false"
+	}
+	return "a text"
 }
 
 // fromQuery makes JSON of a query: a repeated field is a list even if it comes once.

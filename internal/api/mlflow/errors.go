@@ -72,7 +72,7 @@ func message(f *fault.Error) string {
 	var b strings.Builder
 	b.WriteString(f.What)
 	if f.Why != "" {
-		b.WriteString(": " + f.Why)
+		b.WriteString(". " + f.Why) // MLflow's messages end in full stops, and some look for them
 	}
 	b.WriteString(" [" + f.Reason + "]")
 	if f.Fix != "" {

@@ -312,7 +312,9 @@ func checkFolder(dir string) error {
 		return nil
 	}
 	if err := object.CheckPath(dir); err != nil {
-		return invalid("path", `"`+dir+`"`, fault.From(err).Why)
+		return &fault.Error{
+			Code: fault.Invalid, Reason: "ParameterInvalid", What: "Invalid path", Why: fault.From(err).Why, Fix: fault.From(err).Fix, Field: "path",
+		}
 	}
 	return nil
 }

@@ -173,6 +173,9 @@ func (a *api) searchDatasets(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Experiments) == 0 {
+		return nil, missing("experiment_ids")
+	}
 	if len(in.Experiments) > 20 {
 		return nil, invalid("experiment_ids", strconv.Itoa(len(in.Experiments))+" experiments", "It must be at most 20")
 	}

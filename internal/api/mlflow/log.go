@@ -68,7 +68,7 @@ func (a *api) logMetric(c call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.logMetrics(c.Context(), a.key(c, id), []metric.Point{p}); err != nil {
+	if err := a.Runs.LogMetrics(c.Context(), a.key(c, id), []metric.Point{p}); err != nil {
 		return nil, err
 	}
 	return nil, a.logToModels(c, map[string][]metric.Point{in.Model: {p}})
@@ -240,7 +240,7 @@ func (a *api) logBatch(c call) (any, error) {
 		}
 	}
 	if len(points) > 0 {
-		if err := a.logMetrics(c.Context(), a.key(c, id), points); err != nil {
+		if err := a.Runs.LogMetrics(c.Context(), a.key(c, id), points); err != nil {
 			return nil, err
 		}
 	}

@@ -179,8 +179,12 @@ func (a *api) getInterval(c call) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case len(in.IDs) == 0 || len(in.IDs) > 100:
-		return nil, invalid("run_ids", strconv.Itoa(len(in.IDs))+" runs", "It must be 1 to 100")
+	case len(in.IDs) == 0:
+		return nil, missing("run_ids")
+	case len(in.IDs) > 100:
+		return nil, invalid("run_ids", strconv.Itoa(len(in.IDs))+" runs", "it must be at most 100 run_ids")
+	case in.Max != nil && (*in.Max < 1 || *in.Max > 2500):
+		return nil, invalid("max_results", strconv.Itoa(int(*in.Max)), "max_results must be between 1 and 2500")
 	case in.Key == "":
 		return nil, missing("metric_key")
 	case (in.Start == nil) != (in.End == nil):
@@ -189,7 +193,7 @@ func (a *api) getInterval(c call) (any, error) {
 		return nil, invalid("end_step", strconv.Itoa(int(*in.End)), "end_step must be greater than start_step")
 	}
 	most := 2500
-	if in.Max != nil && *in.Max > 0 && int(*in.Max) <= most {
+	if in.Max != nil {
 		most = int(*in.Max)
 	}
 	out := struct {
@@ -216,12 +220,10 @@ func spread(all []packed, n int) []packed {
 	if len(all) <= n {
 		return all
 	}
-	if n == 1 {
-		return all[len(all)-1:]
-	}
 	out := make([]packed, n)
 	for i := range out {
-		out[i] = all[i*(len(all)-1)/(n-1)]
+		out[i] = all[i*len(all)/n]
 	}
+	out[n-1] = all[len(all)-1]
 	return out
 }

@@ -68,6 +68,9 @@ func placeOf(escaped string) (p place, ok bool) {
 	if name, err := url.PathUnescape(p.workspace); err == nil {
 		p.workspace = name
 	}
+	if rest, ok := strings.CutPrefix(p.path, "/ajax-api/"); ok { // as MLflow's own pages call it
+		p.path = "/api/" + rest
+	}
 	p.path = strings.Replace(p.path, "/api/2.0/preview/mlflow/", "/api/2.0/mlflow/", 1)
 	return p, owned(p.path)
 }

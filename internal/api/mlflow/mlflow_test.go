@@ -71,7 +71,7 @@ func newRig(t testing.TB) *rig {
 	}
 	runs := run.New(run.Config{
 		Runs: db.Runs(), Experiments: db.Experiments(), Artifacts: db.Artifacts(), Claims: db, Queue: db, Events: db,
-		Blobs: blobs, Log: slog.New(slog.DiscardHandler),
+		Metrics: db.Metrics(metric.Limits{}), Blobs: blobs, Log: slog.New(slog.DiscardHandler),
 	})
 	models := model.New(model.Config{
 		Models: db.Models(), Versions: db.Versions(), Logged: db.Logged(), Files: object.New(db.Artifacts(), blobs),

@@ -1,28 +1,9 @@
 package mlflow
 
 import (
-	"context"
-
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/metric"
-	"github.com/zaffre-ml/zaffre/internal/store"
 )
-
-// logMetrics adds points to a run.
-func (a *api) logMetrics(ctx context.Context, k store.Key, points []metric.Point) error {
-	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
-		return err
-	}
-	if err := metric.Check(points); err != nil {
-		return err
-	}
-	id, err := a.Runs.Known(ctx, k)
-	if err != nil {
-		return err
-	}
-	return a.Metrics.Append(ctx, metric.Key{Workspace: k.Workspace, Run: id}, points)
-}
 
 // logToModels adds points to the logged models that clients of MLflow 3 name with them; the name "" is
 // none.

@@ -40,8 +40,23 @@ const referenceTail = `
   with SQLite and the same data (` + "`mlflow_search.py`" + `). Two answers differ: zaffre takes ` + "`IN`" + ` for run_name and
   ` + "`IS NULL`" + ` for metrics, which MLflow refuses.
 - azureml-mlflow with an ` + "`azureml://`" + ` address and the credentials of ` + "`zaffre env`" + ` (` + "`mlflow_azure.py`" + `).
-- MLflow's own tests of its tracking client are not in its source package on PyPI, and start servers of
-  their own: they are not run here.
+- MLflow's own tests of its tracking client and registry, ` + "`tests/tracking/test_rest_tracking.py`" + ` and
+  ` + "`test_model_registry.py`" + `, with a workspace of zaffre in place of each server that they start. They are in its
+  repository only, and do not belong to this one. Of 2.14 with the client 2.22, 71 of 95 pass; of 3.14 with the
+  client 3.17, 86 of 119. Left out by name: traces, the gateway, scorers, issues, labels, reviews and the pages of
+  MLflow's UI (upload-artifact, get-artifact, get-history-bulk, promptlab, graphql). What fails among the rest:
+
+  | tests | why |
+  |---|---|
+  | rename_experiment, rename_experiment_cli | an experiment keeps its name |
+  | create_get_search_experiment | they give an artifact_location |
+  | add_/remove_dataset…, idempotent_add…, client_api_add_remove… | data sets for evaluation |
+  | search_logged_models | by data set |
+  | log_metric_model | they expect the model's and the data set's name with a run's points |
+  | artifacts, create_model_version_with_…, logging_model_with_local… | they read the server's disk by file: |
+  | delete_tag, path_validation, …_validation, create_/delete_logged_model…, …_flow, get_model_version | they compare the text of a message; code and status are the same |
+  | copy_model_version_flow | the source is models:/NAME/VERSION, as MLflow 3.17 itself answers |
+  | create_model_version_with_validation_regex | they start a server with options of its own |
 `
 
 // TestReferenceUpToDate compares the reference page with the table of endpoints.

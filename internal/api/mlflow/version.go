@@ -94,7 +94,10 @@ func number(v word) (int, error) {
 	}
 	n, err := strconv.Atoi(string(v))
 	if err != nil || n < 0 {
-		return 0, invalid("version", `"`+string(v)+`"`, "Parameter 'version' must be an integer")
+		return 0, &fault.Error{
+			Code: fault.Invalid, Reason: "ParameterInvalid", What: "Parameter 'version' must be an integer, got '" + shortened(string(v)) + "'",
+			Why: "versions are numbered from 1", Fix: "send a number; an alias has an endpoint of its own", Field: "version",
+		}
 	}
 	return n, nil
 }
@@ -128,11 +131,7 @@ func (a *api) resolve(c call, source, runID, modelID string) (origin, error) {
 		}
 		return a.fromFiles(c, o, below, runID)
 	case u.Scheme == "runs":
-		id, path, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-		if runID != "" && runID != id {
-			return o, badSource(source, "it is of another run than run_id says")
-		}
-		return a.ofLogged(c, origin{run: id, path: path, source: source})
+		return a.fromRun(c, o, strings.TrimPrefix(u.Path, "/"), runID)
 	case u.Scheme == "models":
 		return a.fromModels(c, o, strings.TrimPrefix(u.Path, "/"), modelID)
 	case u.Scheme == "file" || u.Scheme == "" && strings.HasPrefix(source, "/"):
@@ -167,6 +166,21 @@ func (a *api) fromFiles(c call, o origin, below, runID string) (origin, error) {
 	}
 	o.run = l.id
 	return o, nil
+}
+
+// fromRun reads runs:/ID/PATH. A run that is not here is kept as it was said, without files.
+func (a *api) fromRun(c call, o origin, text, runID string) (origin, error) {
+	id, path, _ := strings.Cut(text, "/")
+	_, err := a.Runs.Get(c.Context(), a.key(c, id))
+	switch {
+	case fault.CodeOf(err) == fault.NotFound:
+		return o, nil
+	case err != nil:
+		return o, err
+	case runID != "" && runID != id:
+		return o, badSource(o.source, "it is of another run than run_id says")
+	}
+	return a.ofLogged(c, origin{run: id, path: path, source: o.source})
 }
 
 // ofLogged looks for the logged model that a run's path means for clients of MLflow 3, which keep models
@@ -379,7 +393,10 @@ func (a *api) searchVersions(c call) (any, error) {
 		},
 		field: versionField,
 		order: func(x, y model.Version) int {
-			return cmp.Or(y.Updated.Compare(x.Updated), cmp.Compare(x.Model, y.Model), cmp.Compare(y.Number, x.Number))
+			if n := y.Updated.Compare(x.Updated); n != 0 && len(in.Order) == 0 {
+				return n
+			}
+			return cmp.Or(cmp.Compare(x.Model, y.Model), cmp.Compare(y.Number, x.Number))
 		},
 	}
 	list, next, err := s.search(all, in, 200_000)
