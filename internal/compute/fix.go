@@ -12,10 +12,13 @@ import (
 // optVia is the option of every kind that goes through other targets.
 const optVia = "via"
 
+// checkJump is what a driver tells to do about a jump host that it has no name of.
+const checkJump = "zaffre compute check JUMP-HOST"
+
 // nameIn puts names into a fix, where a driver, which does not know them, wrote NAME and JUMP-HOST.
 func (t Target) nameIn(fix string) string {
 	fix = strings.ReplaceAll(fix, " NAME", " "+t.Name)
-	if !strings.Contains(fix, "JUMP-HOST") {
+	if !strings.Contains(fix, checkJump) {
 		return fix
 	}
 	via, ok := t.Spec.Options[optVia].([]any)
@@ -28,9 +31,9 @@ func (t Target) nameIn(fix string) string {
 	}
 	first := fmt.Sprint(via[0]) // the one whose failure is told
 	if strings.HasPrefix(first, "/") {
-		return strings.ReplaceAll(fix, "zaffre compute check JUMP-HOST", "zaffre inventory show "+first)
+		return strings.ReplaceAll(fix, checkJump, "zaffre inventory show "+first)
 	}
-	return strings.ReplaceAll(fix, "JUMP-HOST", first)
+	return strings.ReplaceAll(fix, checkJump, "zaffre compute check "+first)
 }
 
 // named returns a driver's error with names in its fix.
