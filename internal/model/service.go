@@ -103,7 +103,7 @@ func (s *Service) Update(ctx context.Context, k store.Key, c Change) (Model, err
 // Rename gives a model another name, with all its versions, aliases and files. It fails with
 // fault.Exists, Reason "ModelExists".
 func (s *Service) Rename(ctx context.Context, k store.Key, name string) (Model, error) {
-	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
 		return Model{}, err
 	}
 	if err := checkModel(Model{Name: name}); err != nil {
@@ -125,7 +125,7 @@ func (s *Service) Rename(ctx context.Context, k store.Key, name string) (Model, 
 
 // Delete deletes a model with all its versions and their files. One that is not there is no error.
 func (s *Service) Delete(ctx context.Context, k store.Key) error {
-	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
+	if err := identity.Require(ctx, k.Workspace, identity.Contributor); err != nil {
 		return err
 	}
 	_, err := s.Versions.Change(ctx, k, Want{All: true}, func(f *Family) ([]store.Effect, error) {
