@@ -3,9 +3,12 @@ package compute_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
@@ -118,6 +121,25 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 	if bytes.Contains(dump.Bytes(), []byte(canary)) || dump.Len() == 0 {
 		t.Error("the secret stands in the database")
+	}
+}
+
+func TestANewLoginDropsTheOldOne(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	s.Attach(t, "login", map[string]any{"password": "old", "slots": 2})
+	for _, c := range []struct {
+		options map[string]any
+		want    []string
+	}{
+		{map[string]any{"slots": 3}, []string{"password"}},
+		{map[string]any{"key": "new"}, []string{"key"}},
+		{map[string]any{"key": "new", "password": "too"}, []string{"key", "password"}},
+	} {
+		got, err := s.Computes.Update(owner(t.Context()), key("login"), c.options)
+		if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(got.Spec.Sealed))); err != nil || diff != "" {
+			t.Errorf("%v: %v (-want +got):\n%s", c.options, err, diff)
+		}
 	}
 }
 

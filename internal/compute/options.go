@@ -39,7 +39,25 @@ func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, o
 			return err
 		}
 	}
+	t.dropOthers(kind, options)
 	return nil
+}
+
+// dropOthers drops the options whose group was given without them: an old password must not stay behind a
+// new key.
+func (t *Target) dropOthers(kind driver.Kind, options map[string]any) {
+	given := map[string]bool{}
+	for _, o := range kind.Options {
+		if _, ok := options[o.Path]; ok && o.Group != "" {
+			given[o.Group] = true
+		}
+	}
+	for _, o := range kind.Options {
+		if _, ok := options[o.Path]; !ok && given[o.Group] {
+			delete(t.Spec.Options, o.Path)
+			delete(t.Spec.Sealed, o.Path)
+		}
+	}
 }
 
 func required(kind driver.Kind, options map[string]any, secrets map[string]string) error {

@@ -27,7 +27,8 @@ func Kind(w *World) driver.Kind {
 			{Path: "gpus", Type: driver.Int, Default: int64(0), Help: "how many GPUs it pretends to have"},
 			{Path: "memory", Type: driver.Int, Default: int64(0), Help: "how many bytes of memory it pretends to have; 0: it does not tell"},
 			{Path: "machine", Type: driver.String, Help: "which computer it pretends to be; two targets with the same one are the same computer"},
-			{Path: "password", Type: driver.String, Secret: true, Help: `a secret; "wrong" is refused`},
+			{Path: "password", Type: driver.String, Secret: true, Group: "login", Help: `a secret; "wrong" is refused`},
+			{Path: "key", Type: driver.String, Secret: true, Group: "login", Help: "a secret in place of the password"},
 			{Path: "via", Type: driver.TargetRef, Many: true, Help: "targets that it stands on"},
 		},
 		Document: func(v driver.View) map[string]any {
