@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/metric"
@@ -22,8 +23,9 @@ type appending struct {
 	*tx
 	key    metric.Key
 	limits metric.Limits
-	names  int   // that are new
-	points int64 // that went into parts
+	names  int       // that are new
+	points int64     // that went into parts
+	dirty  []*series // rows to be written
 }
 
 // series is the row of a metric.
@@ -46,6 +48,9 @@ func (a *appending) all(names []string, batch map[string][]metric.Point) error {
 		if err := a.add(s, batch[s.name]); err != nil {
 			return err
 		}
+	}
+	if err := a.write(); err != nil {
+		return err
 	}
 	return a.count()
 }
@@ -101,7 +106,8 @@ func (a *appending) add(s *series, batch []metric.Point) error {
 			return err
 		}
 	}
-	return a.write(s)
+	a.dirty = append(a.dirty, s)
+	return nil
 }
 
 // fresh returns the points that are not there: not in the tail, and not in a part that lies where they do.
@@ -192,30 +198,66 @@ func (a *appending) writePart(s *series, data metric.Packed) error {
 }
 
 const (
-	insertMetricSQL = `INSERT INTO metric (run, name, workspace, kind, value, step, time, points, packed, part, step_max, time_max, tail)
-VALUES ($1, $2, $13, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
-	updateMetricSQL = `UPDATE metric SET kind = $3, value = $4, step = $5, time = $6, points = $7, packed = $8, part = $9,
-  step_max = $10, time_max = $11, tail = $12 WHERE run = $1 AND name = $2`
+	metricColumns   = `INSERT INTO metric (kind, value, step, time, points, packed, part, step_max, time_max, tail, run, workspace, name) VALUES `
+	updateMetricSQL = `UPDATE metric SET kind = $1, value = $2, step = $3, time = $4, points = $5, packed = $6, part = $7,
+  step_max = $8, time_max = $9, tail = $10 WHERE run = $11 AND workspace = $12 AND name = $13`
+	replaceMetricSQL = ` ON CONFLICT (run, name) DO UPDATE SET kind = excluded.kind, value = excluded.value, step = excluded.step,
+  time = excluded.time, points = excluded.points, packed = excluded.packed, part = excluded.part,
+  step_max = excluded.step_max, time_max = excluded.time_max, tail = excluded.tail`
 )
 
-func (a *appending) write(s *series) error {
-	l := s.latest
-	value := sql.NullFloat64{Float64: l.Value, Valid: l.Number()}
-	tail := []byte(s.tail)
+// write writes the rows, many in one statement where there are many. Statements are prepared by their
+// texts: there are few.
+func (a *appending) write() error {
+	for len(a.dirty) > 0 {
+		n := 1
+		for _, size := range []int{64, 8} {
+			if len(a.dirty) >= size {
+				n = size
+				break
+			}
+		}
+		if err := a.writeRows(a.dirty[:n]); err != nil {
+			return err
+		}
+		a.dirty = a.dirty[n:]
+	}
+	return nil
+}
+
+func (a *appending) writeRows(rows []*series) error {
+	w := where{}
+	var values []string
+	for _, s := range rows {
+		if !s.known {
+			a.names++
+		}
+		var marks []string
+		for _, v := range append(s.columns(), a.key.Run, a.key.Workspace, s.name) {
+			marks = append(marks, w.arg(v))
+		}
+		values = append(values, "("+strings.Join(marks, ", ")+")")
+	}
+	text := updateMetricSQL
+	if len(rows) > 1 || !rows[0].known {
+		text = metricColumns + strings.Join(values, ", ") + replaceMetricSQL
+	}
+	_, err := a.exec(text, w.args...)
+	return err
+}
+
+// columns are those of the row but its key.
+func (s *series) columns() []any {
+	l, tail := s.latest, []byte(s.tail)
 	if tail == nil {
 		tail = []byte{}
 	}
-	args := []any{
-		a.key.Run, s.name, string(cmp.Or(l.Kind, metric.Scalar)), value, l.Step, l.Time.UnixMicro(),
+	return []any{
+		string(cmp.Or(l.Kind, metric.Scalar)),
+		sql.NullFloat64{Float64: l.Value, Valid: l.Number()},
+		l.Step, l.Time.UnixMicro(),
 		s.points, s.packed, s.part, s.stepMax, s.timeMax, tail,
 	}
-	if s.known {
-		_, err := a.exec(updateMetricSQL, args...)
-		return err
-	}
-	a.names++
-	_, err := a.exec(insertMetricSQL, append(args, a.key.Workspace)...)
-	return err
 }
 
 const countSQL = `INSERT INTO metric_run (run, names, points) VALUES ($1, $2, $3)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -140,9 +141,16 @@ var dollar = regexp.MustCompile(`\$(\d+)`)
 var sqliteWords = strings.NewReplacer(" FOR UPDATE SKIP LOCKED", "", " FOR UPDATE", "", "strpos(", "instr(")
 
 // forSQLite turns the common text into SQLite's: its parameters are ?N, one writer needs no row
-// locks, and strpos is called instr.
+// locks, and strpos is called instr. Parameters in their order have no number: the driver looks for the
+// name of each among all those that have one.
 func forSQLite(text string) string {
-	return dollar.ReplaceAllString(sqliteWords.Replace(text), "?$1")
+	text = sqliteWords.Replace(text)
+	for i, found := range dollar.FindAllStringSubmatch(text, -1) {
+		if found[1] != strconv.Itoa(i+1) {
+			return dollar.ReplaceAllString(text, "?$1")
+		}
+	}
+	return dollar.ReplaceAllString(text, "?")
 }
 
 func (e *sqliteEngine) name() string  { return "sqlite" }

@@ -15,7 +15,7 @@ import (
 // Postgres returns the URL of an empty schema of the PostgreSQL that TEST_POSTGRES_URL names; the
 // schema goes when the test ends. Without that variable the test is skipped, or fails if the comma
 // list TEST_REQUIRE names "postgres".
-func Postgres(t *testing.T) string {
+func Postgres(t testing.TB) string {
 	t.Helper()
 	server := NeedPostgres(t)
 	schema := "test_" + strings.ToLower(rand.Text())
@@ -39,7 +39,7 @@ func Postgres(t *testing.T) string {
 }
 
 // NeedPostgres returns TEST_POSTGRES_URL, or skips or fails the test as Postgres does.
-func NeedPostgres(t *testing.T) string {
+func NeedPostgres(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("TEST_POSTGRES_URL")
 	switch {

@@ -80,7 +80,7 @@ func on(t *testing.T, open func(*testing.T) Store, name string, test func(t *tes
 	})
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
