@@ -8,7 +8,6 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -178,7 +177,7 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	if err != nil {
 		return err
 	}
-	t, secrets, err := s.stands(identity.System(ctx), kind, t) // the right was asked for at the attach
+	t, secrets, err := s.stands(t.as(ctx), kind, t)
 	if err != nil {
 		return err
 	}
@@ -188,7 +187,7 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	}
 	for path, keys := range references(kind, t) {
 		for _, k := range keys {
-			below, err := s.below(ctx, k)
+			below, err := s.below(ctx, t, k)
 			if err != nil {
 				return err
 			}
@@ -205,13 +204,13 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	return t.named(err)
 }
 
-// below returns a target that another one stands on.
-func (s *Service) below(ctx context.Context, k store.Key) (Target, error) {
+// below returns a target that t stands on.
+func (s *Service) below(ctx context.Context, t Target, k store.Key) (Target, error) {
 	if !isResource(k) {
 		return s.Get(ctx, k)
 	}
-	t, _, err := s.entryTarget(identity.System(ctx), k)
-	return t, err
+	host, _, err := s.entryTarget(t.as(ctx), k)
+	return host, err
 }
 
 func driverTarget(kind driver.Kind, t Target, secrets map[string]string) (driver.Target, error) {

@@ -31,6 +31,7 @@ func (s *Service) identify(ctx context.Context, q AttachRequest) (o driver.Obser
 	}
 	t := Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1, Status: Status{Pinned: q.Pin},
+		Spec: Spec{By: byOf(ctx, q.Workspace)},
 	}
 	if err := s.setOptions(ctx, kind, &t, public(kind, q.Options), true); err != nil {
 		return o, err

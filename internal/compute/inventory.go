@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -55,11 +56,7 @@ func (s *Service) stands(ctx context.Context, kind driver.Kind, t Target) (Targe
 	if err != nil {
 		return t, nil, err
 	}
-	known := map[string]bool{}
-	for _, o := range kind.Options {
-		known[o.Path] = true
-	}
-	t.Spec.Options, secrets = thing.Fill(t.Spec.Options, secrets, known)
+	t.Spec.Options, secrets = thing.Fill(t.Spec.Options, secrets, known(kind))
 	return t, secrets, nil
 }
 
@@ -117,7 +114,7 @@ func (s *Service) entryTarget(ctx context.Context, k store.Key) (Target, driver.
 	}
 	return Target{
 		Workspace: k.Workspace, Name: k.Name, ID: "inv-" + thing.ID, Kind: kind.Name, Revision: thing.Revision,
-		Spec: Spec{Options: map[string]any{optResource: k.Name}},
+		Spec: Spec{Options: map[string]any{optResource: k.Name}, By: byOf(ctx, k.Workspace)},
 	}, kind, nil
 }
 
@@ -136,19 +133,75 @@ func noJumpHost(resource, why, fix string) error {
 	}
 }
 
-// lookUp is the check "inventory" of a target that stands on an entry.
-func (s *Service) lookUp(ctx context.Context, t Target) (checks []driver.Check, err error) {
-	resource := s.resourceOf(t)
-	if resource == "" {
-		return nil, nil
+// byOf returns who says what a target is.
+func byOf(ctx context.Context, workspace string) By {
+	c := identity.From(ctx)
+	return By{c.Name, c.RoleIn(workspace)}
+}
+
+// as returns a context of whoever said what the target is, with the role that came with it: using an entry
+// needs a right, and an entry may lose it. What an older zaffre recorded has the least that attaching takes.
+func (t Target) as(ctx context.Context) context.Context {
+	by := t.Spec.By
+	if by.Name == "" {
+		by = By{t.CreatedBy, identity.Contributor}
 	}
-	begin := time.Now()
-	_, err = s.Inventory.Resolve(ctx, t.Workspace, resource)
-	c := driver.Check{Name: "inventory", Required: true, OK: err == nil, Duration: time.Since(begin), Evidence: []string{resource}}
-	if f := fault.From(err); f != nil {
-		c.Reason, c.Fix, c.Evidence = f.Reason, f.Fix, append(c.Evidence, f.Why)
+	return identity.With(ctx, identity.Caller{Name: by.Name, Roles: map[string]identity.Role{t.Workspace: by.Role}})
+}
+
+// lookUp is the check "inventory" of a target that stands on entries: its own, and those of its jump hosts.
+// found are the options that its own says, without secrets.
+func (s *Service) lookUp(ctx context.Context, t Target) (checks []driver.Check, found map[string]any, err error) {
+	kind, err := s.Kind(t.Kind)
+	if err != nil {
+		return nil, nil, err
 	}
-	return []driver.Check{c}, err
+	resources := []string{}
+	if own := s.resourceOf(t); own != "" {
+		resources = append(resources, own)
+	}
+	for _, keys := range references(kind, t) {
+		for _, k := range keys {
+			if s.Inventory != nil && isResource(k) {
+				resources = append(resources, k.Name)
+			}
+		}
+	}
+	for i, resource := range resources {
+		begin := time.Now()
+		thing, err := s.Inventory.Resolve(t.as(ctx), t.Workspace, resource)
+		c := driver.Check{Name: "inventory", Required: true, OK: err == nil, Duration: time.Since(begin), Evidence: []string{resource}}
+		if f := fault.From(err); f != nil {
+			c.Reason, c.Fix, c.Evidence = f.Reason, f.Fix, append(c.Evidence, f.Why)
+			return append(checks, c), nil, err
+		}
+		c.Evidence = append(c.Evidence, "found in: "+thing.Source)
+		checks = append(checks, c)
+		if i == 0 && resource == s.resourceOf(t) {
+			found = t.found(kind, thing)
+		}
+	}
+	return checks, found, nil
+}
+
+// found returns the options that a thing adds to the target's own, or puts in their place.
+func (t Target) found(kind driver.Kind, thing inventory.Thing) map[string]any {
+	given := map[string]string{}
+	for path := range t.Spec.Sealed {
+		given[path] = "given" // only that there is one counts
+	}
+	whole, _ := thing.Fill(t.Spec.Options, given, known(kind))
+	maps.DeleteFunc(whole, func(path string, v any) bool { return sameValue(v, t.Spec.Options[path]) })
+	return whole
+}
+
+// known has the paths of all options of a kind.
+func known(kind driver.Kind) map[string]bool {
+	out := map[string]bool{}
+	for _, o := range kind.Options {
+		out[o.Path] = true
+	}
+	return out
 }
 
 // Reconsider has the targets looked at anew that stand on a resource ID, as new revisions: it means

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -54,13 +53,21 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	return reconcile.Result{After: observeSoon}, nil
 }
 
-func (s *Service) observe(ctx context.Context, t Target) (o driver.Observation, err error) {
+// look is what looking at a target brought.
+type look struct {
+	driver.Observation
+	foundAny bool           // the inventory was asked, and answered
+	found    map[string]any // what it said: see Status.Found
+}
+
+func (s *Service) observe(ctx context.Context, t Target) (o look, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, observeWithin, context.DeadlineExceeded)
 	defer cancel()
-	before, err := s.lookUp(ctx, t)
+	before, found, err := s.lookUp(ctx, t)
 	if err == nil {
+		o.foundAny, o.found = true, found
 		err = s.Use(ctx, t, func(c driver.Conn) error {
-			o, err = c.Observe(ctx)
+			o.Observation, err = c.Observe(ctx)
 			return err
 		})
 	}
@@ -77,37 +84,8 @@ func (s *Service) observe(ctx context.Context, t Target) (o driver.Observation, 
 	return o, err
 }
 
-// record writes what was seen. If another target holds the computer, that is the target's error.
-func (s *Service) record(ctx context.Context, t Target, seen driver.Observation, observeErr error) (Target, error) {
-	effects := []store.Effect{store.Wake{Kind: PlacementKind, ID: t.Key().String()}}
-	if observeErr == nil && !t.Spec.Shared && t.Workspace != store.Global {
-		effects = append(effects, store.Free{Space: identitySpace(t), Holder: t.Name}, store.Take{Space: identitySpace(t), Name: seen.Identity, Holder: t.Name})
-	}
-	out, err := s.Targets.Update(ctx, t.Key(), func(now *Target) ([]store.Effect, error) {
-		return observed(ctx, now, t.Revision, seen, observeErr, effects)
-	})
-	if fault.ReasonOf(err) != "Taken" {
-		return out, err
-	}
-	same := sameComputer(t, fault.From(err).Evidence)
-	return s.Targets.Update(ctx, t.Key(), func(now *Target) ([]store.Effect, error) {
-		return observed(ctx, now, t.Revision, seen, same, nil)
-	})
-}
-
-func identitySpace(t Target) string { return "identity/" + t.Workspace }
-
-func sameComputer(t Target, holder []string) error {
-	other := strings.Join(holder, ", ")
-	return &fault.Error{
-		Code: fault.Exists, Reason: "SameComputer", What: fmt.Sprintf("cannot attach compute target %q", t.Name),
-		Why: fmt.Sprintf("it is the same computer as compute target %q", other),
-		Fix: "use that one, detach it first, or attach this one as shared; run: zaffre compute detach " + other,
-	}
-}
-
 // observed is the pure part: what an observation does to a record.
-func observed(ctx context.Context, t *Target, revision int64, seen driver.Observation, err error, effects []store.Effect) ([]store.Effect, error) {
+func observed(ctx context.Context, t *Target, revision int64, seen look, err error, effects []store.Effect) ([]store.Effect, error) {
 	if t.Revision != revision || t.Status.State == Deleting {
 		return nil, nil // changed meanwhile: whoever did so had it woken
 	}
@@ -124,7 +102,10 @@ func observed(ctx context.Context, t *Target, revision int64, seen driver.Observ
 	if state == Failed {
 		t.Status.Error = asAttachFault(*t, err)
 	}
-	t.keepSeen(seen, err)
+	t.keepSeen(seen.Observation, err)
+	if seen.foundAny {
+		t.Status.Found = seen.found
+	}
 	t.nameFixes()
 	if err == nil {
 		t.pin(seen.Pin)

@@ -134,7 +134,7 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	}
 	t = Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1,
-		Spec:   Spec{Shared: q.Shared, Foreign: q.Foreign},
+		Spec:   Spec{Shared: q.Shared, Foreign: q.Foreign, By: byOf(ctx, q.Workspace)},
 		Status: Status{State: Creating, Pinned: maps.Clone(q.Pin), Changed: time.Now()}, CreatedBy: identity.From(ctx).Name, Created: time.Now(),
 	}
 	if err := s.setOptions(ctx, kind, &t, q.Options, true); err != nil {
@@ -236,7 +236,9 @@ func (s *Service) update(ctx context.Context, k store.Key, c change) (Target, er
 	if err := next.hold(c.pin); err != nil {
 		return old, fault.Doing(what, err)
 	}
-	if s.sameSpec(ctx, old, next) && maps.Equal(old.Status.Pinned, next.Status.Pinned) {
+	next.Spec.By = byOf(ctx, k.Workspace)
+	lost := old.Status.State == Failed && old.Spec.By != next.Spec.By // the right of who said it before, perhaps
+	if !lost && s.sameSpec(ctx, old, next) && maps.Equal(old.Status.Pinned, next.Status.Pinned) {
 		return old, nil
 	}
 	if err := s.permit(ctx, kind, next); err != nil {

@@ -2,10 +2,13 @@
 package compute
 
 import (
+	"maps"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -28,6 +31,13 @@ type Spec struct {
 	Shared  bool              // may stand for a computer that another target stands for
 	Foreign []byte            // JSON that a face keeps beside the options, to echo it; no secrets
 	Refused bool              // the request was not accepted, Status.Error says why: nothing is ever looked at
+	By      By                // who said so last: entries of the inventory are used with their right
+}
+
+// By is who said what a target is: a name, and the role in the workspace that came with it.
+type By struct {
+	Name string
+	Role identity.Role
 }
 
 // Status is what the reconciler saw.
@@ -36,6 +46,7 @@ type Status struct {
 	Error      *fault.Error // of a failed attach, update or detach
 	Conditions []Condition
 	Seen       driver.Observation // the latest
+	Found      map[string]any     // options that the inventory said last, where Spec names a resource ID; no secrets
 	Pinned     map[string]string  // what the target is held to, from its first good observation or by Trust
 	Revision   int64              // of Spec when it was last observed
 	Force      bool               // detach though runs are active
@@ -58,10 +69,21 @@ func (t Target) SecretPlace(path string) string {
 	return "compute/" + t.ID + "/" + path
 }
 
+// Options returns the options in force, without secrets: those of Spec, and what the inventory said of a
+// target that names no place of its own.
+func (t Target) Options() map[string]any {
+	if inventory.Names(t.Spec.Options) || len(t.Status.Found) == 0 {
+		return t.Spec.Options
+	}
+	all := maps.Clone(t.Spec.Options)
+	maps.Copy(all, t.Status.Found)
+	return all
+}
+
 // Filter selects targets. "" means any. Machine selects those whose latest observation has it.
 type Filter struct{ Workspace, Kind, Machine string }
 
-// Store keeps targets, in the order of their names.
+// Store keeps targets, in the order of their names. Those of a list have no checks in what was seen.
 type Store = store.Repo[Target, Filter]
 
 // WorkKind is the kind of the work rows of targets. PlacementKind is that of the queues of runs that
