@@ -36,6 +36,12 @@ func openPostgres(ctx context.Context, url string, opt Options) (engine, error) 
 			Why: "its URL cannot be read", Fix: "give postgres://USER@HOST/DATABASE",
 		}
 	}
+	// Our queries are short: to compile them or to start workers for them takes longer than they do.
+	for _, name := range []string{"jit", "max_parallel_workers_per_gather"} {
+		if _, set := config.RuntimeParams[name]; !set {
+			config.RuntimeParams[name] = "0"
+		}
+	}
 	pool := sql.OpenDB(opt.Wrap(stdlib.GetConnector(*config)))
 	pool.SetMaxOpenConns(postgresConns)
 	pool.SetMaxIdleConns(postgresConns)
@@ -51,7 +57,15 @@ func same(text string) string { return text }
 
 func (e *postgresEngine) name() string  { return "postgres" }
 func (e *postgresEngine) read() querier { return direct{on: e.pool, rewrite: same} }
-func (e *postgresEngine) once() querier { return e.read() }
+
+// once has each statement planned for its own arguments: what is few for one value is many for another.
+func (e *postgresEngine) once() querier { return planned{e.read()} }
+
+type planned struct{ querier }
+
+func (p planned) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	return p.querier.query(ctx, text, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
 
 func (e *postgresEngine) ping(ctx context.Context) error { return e.pool.PingContext(ctx) }
 
