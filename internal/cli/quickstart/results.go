@@ -2,42 +2,39 @@ package quickstart
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
 	"github.com/zaffre-ml/zaffre/internal/cli/run"
 )
 
-// result is what one run's training left in outputs/metrics.json.
+// result is what one run's training logged.
 type result struct {
 	Run      string  `json:"run"`
-	Gamma    float64 `json:"gamma"`
+	Gamma    string  `json:"gamma"`
 	Accuracy float64 `json:"accuracy"`
 }
 
-// results reads the metrics that the runs left.
+// results reads what the runs logged.
 func (q *tour) results(ctx context.Context, s *frame.Session) ([]result, error) {
 	var out []result
 	for _, r := range q.runs {
-		file, err := s.OpenArtifact(ctx, s.WS, r.ID, "outputs/metrics.json", 0)
+		metrics, err := s.Metrics(ctx, s.WS, r.ID)
 		if err != nil {
 			return nil, err
 		}
-		b, err := io.ReadAll(io.LimitReader(file, 1<<20))
-		file.Close()
-		if err != nil {
-			return nil, fmt.Errorf("read outputs/metrics.json of %s: %w", r.ID, err)
+		at := slices.IndexFunc(metrics, func(m client.Metric) bool { return m.Name == "accuracy" })
+		if at < 0 {
+			return nil, &client.Fault{
+				Code: client.CodeNotFound, Reason: "MetricMissing", Title: "the run logged no accuracy",
+				Detail: "run " + r.ID + " ended without it", Fix: "look at its log; run: zaffre run logs " + r.ID,
+			}
 		}
-		res := result{Run: r.ID}
-		if err := json.Unmarshal(b, &res); err != nil {
-			return nil, fmt.Errorf("read outputs/metrics.json of %s: %w", r.ID, err)
-		}
-		out = append(out, res)
+		out = append(out, result{r.ID, r.Tags["gamma"], float64(metrics[at].Value)})
 	}
 	return out, nil
 }
@@ -47,7 +44,7 @@ func (q *tour) show(results []result) error {
 	return q.a.Print(results, q.names(), func() *frame.Table {
 		t := &frame.Table{Header: []string{q.a.Say("col.run"), "GAMMA", q.a.Say("col.accuracy")}}
 		for _, r := range results {
-			t.Row(r.Run, fmt.Sprintf("%g", r.Gamma), fmt.Sprintf("%.4f", r.Accuracy))
+			t.Row(r.Run, r.Gamma, fmt.Sprintf("%.4f", r.Accuracy))
 		}
 		return t
 	})
@@ -71,7 +68,7 @@ func best(results []result) result {
 	return b
 }
 
-// keepModel downloads the files of the best run.
+// keepModel downloads the files of the best run, and registers its model.
 func (q *tour) keepModel(ctx context.Context, s *frame.Session, r result) error {
 	dir := filepath.Join(q.dir, "models", r.Run)
 	if _, err := run.Download(ctx, q.a, s, r.Run, "outputs/", dir); err != nil {
@@ -85,5 +82,13 @@ func (q *tour) keepModel(ctx context.Context, s *frame.Session, r result) error 
 		}
 	}
 	q.a.Talk("quickstart.model", r.Accuracy, model, frame.Bytes(info.Size()))
+	v, err := s.RegisterModel(ctx, s.WS, experiment, client.ModelVersionRequest{
+		Request: r.Run, Run: r.Run, Path: "outputs/model.joblib", Framework: "scikit-learn",
+		Properties: map[string]string{"accuracy": fmt.Sprintf("%.4f", r.Accuracy)},
+	})
+	if err != nil {
+		return err
+	}
+	q.a.Talk("quickstart.registered", v.Model, v.Version)
 	return nil
 }
