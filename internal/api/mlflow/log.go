@@ -299,17 +299,31 @@ func (a *api) logModel(c call) (any, error) {
 	return nil, err
 }
 
+// summary is what MLflow's server keeps of a model: which one it is, and its flavors without their settings.
+// Source: mlflow/models/model.py, 2.22.
+func summary(m map[string]any) map[string]any {
+	out := map[string]any{}
+	for _, key := range []string{"run_id", "utc_time_created", "artifact_path", "model_uuid", "flavors"} {
+		if v, ok := m[key]; ok {
+			out[key] = v
+		}
+	}
+	flavors, _ := out["flavors"].(map[string]any)
+	for _, f := range flavors {
+		if settings, ok := f.(map[string]any); ok {
+			delete(settings, "config")
+		}
+	}
+	return out
+}
+
 // history is the tag's value with one model more; the oldest go when it would be longer than a tag.
 func history(old string, m map[string]any) (string, error) {
 	var list []map[string]any
 	if old != "" {
 		_ = json.Unmarshal([]byte(old), &list) // somebody else wrote it: begin anew
 	}
-	if flavors, ok := m["flavors"].(map[string]any); ok {
-		if f, ok := flavors["python_function"].(map[string]any); ok {
-			delete(f, "data") // may be large, and MLflow leaves it out too
-		}
-	}
+	m = summary(m)
 	list = slices.DeleteFunc(list, func(x map[string]any) bool { return x["model_uuid"] != nil && x["model_uuid"] == m["model_uuid"] })
 	for list = append(list, m); ; list = list[1:] {
 		raw, err := json.Marshal(list)
