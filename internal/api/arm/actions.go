@@ -24,7 +24,7 @@ func (a *api) listKeys(r *http.Request) (any, error) {
 		"computeType": wireType(t, a.kind(t), foreignOf(t)),
 		"reason":      "Secrets that a target was attached with do not leave the server again.",
 	}
-	for path, v := range t.Spec.Options {
+	for path, v := range t.Options() {
 		if last := path[strings.LastIndexByte(path, '.')+1:]; strings.EqualFold(last, "username") || strings.EqualFold(last, "user") {
 			out["administratorAccount"] = map[string]any{"username": v, "password": nil, "publicKeyData": nil, "privateKeyData": nil}
 		}

@@ -120,10 +120,12 @@ type wireCompute struct {
 	Properties map[string]any `json:"properties"`
 }
 
-// fillOptions shows the options that are no secrets where a body has them.
+// fillOptions shows the options that are no secrets where a body has them, what the inventory found among
+// them.
 func fillOptions(t compute.Target, kind driver.Kind, outer, inner map[string]any) {
+	options := t.Options()
 	for _, o := range kind.Options {
-		v, given := t.Spec.Options[o.Path]
+		v, given := options[o.Path]
 		if o.Secret || !given {
 			continue
 		}
@@ -137,12 +139,12 @@ func fillOptions(t compute.Target, kind driver.Kind, outer, inner map[string]any
 
 // shownOptions are a target's options with defaults, without the secret ones.
 func shownOptions(kind driver.Kind, t compute.Target) map[string]any {
-	out := map[string]any{}
+	out, options := map[string]any{}, t.Options()
 	for _, o := range kind.Options {
 		if o.Secret {
 			continue
 		}
-		v, given := t.Spec.Options[o.Path]
+		v, given := options[o.Path]
 		if !given {
 			v = o.Default
 		}
