@@ -34,9 +34,9 @@ keeps it as it was.
 const referenceTail = `
 ## What was tested
 
-- Every endpoint above by the clients of both versions (` + "`test/clients/testdata/mlflow_all.py`" + `); autolog,
+- What the clients call of it, by the clients of both versions (` + "`test/clients/testdata/mlflow_all.py`" + `); autolog,
   logging, loading, registering and copying a real model (` + "`mlflow_model.py`" + `).
-- 67 filters and 34 orders of ` + "`search_runs`" + `, with NaN, infinities and missing values, beside MLflow's own server
+- 66 filters and 34 orders of ` + "`search_runs`" + `, with NaN, infinities and missing values, beside MLflow's own server
   with SQLite and the same data (` + "`mlflow_search.py`" + `). Two answers differ: zaffre takes ` + "`IN`" + ` for run_name and
   ` + "`IS NULL`" + ` for metrics, which MLflow refuses.
 - azureml-mlflow with an ` + "`azureml://`" + ` address and the credentials of ` + "`zaffre env`" + ` (` + "`mlflow_azure.py`" + `).
