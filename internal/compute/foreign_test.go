@@ -59,4 +59,10 @@ func TestAttachingAFailedTargetLooksAgain(t *testing.T) {
 	if err != nil || created || again.Revision != first.Revision+1 || again.Status.State != compute.Updating {
 		t.Errorf("attached again: %s, revision %d, %v, %v", again.Status.State, again.Revision, created, err)
 	}
+	if first, err = s.Computes.Check(ctx, k); err != nil || first.Status.State != compute.Failed {
+		t.Fatalf("%+v, %v", first.Status, err)
+	}
+	if again, err = s.Computes.Update(ctx, k, q.Options); err != nil || again.Revision != first.Revision+1 {
+		t.Errorf("updated with the same: %s, revision %d, %v", again.Status.State, again.Revision, err)
+	}
 }

@@ -190,15 +190,11 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (
 			Fix: "choose another name, or detach it first; run: zaffre compute detach " + q.Name, Field: "name",
 		}
 	}
-	t, err := s.update(ctx, k, change{options: q.Options, foreign: q.Foreign, pin: q.Pin})
-	if err == nil && t.Revision == old.Revision && t.Status.State == Failed {
-		return s.Retry(ctx, k)
-	}
-	return t, err
+	return s.update(ctx, k, change{options: q.Options, foreign: q.Foreign, pin: q.Pin})
 }
 
 // Update changes options of a target, secrets among them; others stay. What is the same already
-// changes nothing.
+// changes nothing, but a target that has failed is looked at again.
 func (s *Service) Update(ctx context.Context, k store.Key, options map[string]any) (Target, error) {
 	return s.update(ctx, k, change{options: options})
 }
@@ -239,6 +235,9 @@ func (s *Service) update(ctx context.Context, k store.Key, c change) (Target, er
 	next.Spec.By = byOf(ctx, k.Workspace)
 	lost := old.Status.State == Failed && old.Spec.By != next.Spec.By // the right of who said it before, perhaps
 	if !lost && s.sameSpec(ctx, old, next) && maps.Equal(old.Status.Pinned, next.Status.Pinned) {
+		if old.Status.State == Failed {
+			return s.Retry(ctx, k)
+		}
 		return old, nil
 	}
 	if err := s.permit(ctx, kind, next); err != nil {
