@@ -3,8 +3,8 @@
 package config
 
 import (
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -72,7 +72,7 @@ func Load(src Sources) (Config, error) {
 	}
 	if len(c.Inventory) > 0 {
 		c.values = append(c.values, Value{
-			Key: inventoryKey, Value: fmt.Sprintf("%d entries", len(c.Inventory)), Source: l.place(l.inventory), Help: "what stands behind resource IDs",
+			Key: inventoryKey, Value: strconv.Itoa(len(c.Inventory)), Source: l.place(l.inventory), Help: "entries of the inventory: what stands behind resource IDs",
 		})
 	}
 	return c, err
