@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/model"
+	"github.com/zaffre-ml/zaffre/internal/object"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/store/sqlstore"
 	"github.com/zaffre-ml/zaffre/internal/store/storetest"
@@ -153,6 +155,11 @@ func full(t *testing.T) *sqlstore.DB {
 	for _, err := range []error{
 		db.SetSetting(t.Context(), "installation", "id"), db.Experiments().Insert(t.Context(), counter),
 		db.Runs().Insert(t.Context(), r, effects...),
+		db.Artifacts().Insert(t.Context(), object.File{Owner: r.ID, Path: "outputs/a", Blob: "objects/b"}),
+		db.Artifacts().Begin(t.Context(), "objects/loose", time.UnixMicro(1)),
+		db.Models().Insert(t.Context(), model.Model{Workspace: "ws", Name: "m", Aliases: map[string]int{"a": 1}}),
+		db.Versions().Insert(t.Context(), model.Version{Workspace: "ws", Model: "m", Number: 1, ID: "v", RunID: r.ID}),
+		db.Logged().Insert(t.Context(), model.Logged{Workspace: "ws", ID: "m-1"}),
 	} {
 		if err != nil {
 			t.Fatal(err)
