@@ -38,7 +38,7 @@ type net struct {
 func newNet(t testing.TB, dir string) *net {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(dir, "zaffre.db"), log)
+	db, err := sqlstore.OpenWith(t.Context(), "sqlite:"+filepath.Join(dir, "zaffre.db"), log, sqlstore.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
