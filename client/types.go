@@ -67,6 +67,7 @@ type Token struct {
 // Option is one setting of a compute kind.
 type Option struct {
 	Path      string `json:"path"`
+	Flag      string `json:"flag,omitempty" doc:"Its name on the command line, where that does not follow from the path"`
 	Type      string `json:"type" enum:"string,int,bool,duration,object,target"`
 	Help      string `json:"help"`
 	Default   any    `json:"default,omitempty"`
@@ -82,6 +83,7 @@ type Kind struct {
 	Summary      string   `json:"summary"`
 	ComputeTypes []string `json:"compute_types,omitempty"`
 	Implicit     bool     `json:"implicit,omitempty"`
+	Example      string   `json:"example,omitempty" doc:"Flags of a usual attach"`
 	Options      []Option `json:"options"`
 	Capabilities []string `json:"capabilities"`
 }

@@ -75,20 +75,22 @@ func (f *fake) routes() map[string]http.HandlerFunc {
 		"GET " + ws + "/computes": func(w http.ResponseWriter, _ *http.Request) {
 			reply(w, client.Page[client.Compute]{Items: []client.Compute{{Name: "server", Kind: "local", State: "Succeeded"}, {Name: "gpu-box", Kind: "fake", State: "Succeeded"}}})
 		},
-		"PUT " + ws + "/computes/{name}":      f.attach,
-		"GET " + ws + "/environments":         f.listEnvironments,
-		"POST " + ws + "/environments":        f.register,
-		"POST " + ws + "/snapshots/missing":   f.missing,
-		"POST " + ws + "/snapshots/pack":      f.pack,
-		"POST " + ws + "/snapshots":           f.commit,
-		"GET " + ws + "/runs":                 f.listRuns,
-		"POST " + ws + "/runs":                f.submit,
-		"GET " + ws + "/runs/{id}":            f.one(func(w http.ResponseWriter, _ *http.Request, r *client.Run) { reply(w, *r) }),
-		"POST " + ws + "/runs/{id}/cancel":    f.one(func(w http.ResponseWriter, _ *http.Request, r *client.Run) { r.State = "Canceled"; reply(w, *r) }),
-		"GET " + ws + "/runs/{id}/log":        f.one(f.readLog),
-		"GET " + ws + "/runs/{id}/watch":      f.watch,
-		"GET " + ws + "/runs/{id}/artifacts":  f.artifacts,
-		"GET " + ws + "/runs/{id}/metrics":    func(w http.ResponseWriter, _ *http.Request) { reply(w, client.Page[client.Metric]{Items: []client.Metric{}}) },
+		"PUT " + ws + "/computes/{name}":     f.attach,
+		"GET " + ws + "/environments":        f.listEnvironments,
+		"POST " + ws + "/environments":       f.register,
+		"POST " + ws + "/snapshots/missing":  f.missing,
+		"POST " + ws + "/snapshots/pack":     f.pack,
+		"POST " + ws + "/snapshots":          f.commit,
+		"GET " + ws + "/runs":                f.listRuns,
+		"POST " + ws + "/runs":               f.submit,
+		"GET " + ws + "/runs/{id}":           f.one(func(w http.ResponseWriter, _ *http.Request, r *client.Run) { reply(w, *r) }),
+		"POST " + ws + "/runs/{id}/cancel":   f.one(func(w http.ResponseWriter, _ *http.Request, r *client.Run) { r.State = "Canceled"; reply(w, *r) }),
+		"GET " + ws + "/runs/{id}/log":       f.one(f.readLog),
+		"GET " + ws + "/runs/{id}/watch":     f.watch,
+		"GET " + ws + "/runs/{id}/artifacts": f.artifacts,
+		"GET " + ws + "/runs/{id}/metrics": func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, client.Page[client.Metric]{Items: []client.Metric{}})
+		},
 		"GET " + ws + "/runs/{id}/artifacts/": f.artifact,
 	}
 }

@@ -40,7 +40,7 @@ func (c *showConn) Identify(context.Context) (driver.Observation, error) {
 	if key == "" {
 		return driver.Observation{}, &fault.Error{
 			Code: fault.Unavailable, Reason: "ConnectionRefused", What: "cannot connect", Why: "nobody listens",
-			Fix: "give its port; run: zaffre compute update NAME --ssh-port PORT, or look at zaffre compute check JUMP-HOST",
+			Fix: "give its port; run: zaffre compute update NAME --port PORT, or look at zaffre compute check JUMP-HOST",
 		}
 	}
 	return driver.Observation{Pin: map[string]string{"hostKey": key}, Facts: map[string]string{"host-key": key}, Observed: time.Now()}, nil
@@ -90,7 +90,7 @@ func TestIdentify(t *testing.T) {
 	}
 	_, err = s.Identify(ctx, q)
 	domaintest.Refused(t, err, "ConnectionRefused")
-	want := "give its port; run: zaffre compute attach fake gpu --ssh-port PORT, or look at zaffre compute check bastion"
+	want := "give its port; run: zaffre compute attach fake gpu --port PORT, or look at zaffre compute check bastion"
 	if diff := cmp.Diff(want, fault.From(err).Fix); diff != "" {
 		t.Errorf("the fix (-want +got):\n%s", diff)
 	}

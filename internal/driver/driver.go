@@ -18,6 +18,7 @@ type Kind struct {
 	Attached      bool     // the machines were there before and stay after (isAttachedCompute)
 	Implicit      bool     // every workspace has one without attaching: "local"
 	ResourceTypes []string // the ARM types it stands for: "Microsoft.Compute/virtualMachines"
+	Example       string   // flags of a usual attach, for the help: "--address 10.0.0.4 --user me"
 	Options       []Option // what attaching takes; everything that shows or reads them derives from here
 
 	// Document returns what an answer's "properties" must hold: the faces have no per-kind code.
@@ -32,6 +33,7 @@ type Kind struct {
 // Option is one setting of a kind.
 type Option struct {
 	Path      string // JSON path in the ARM "properties": "administratorAccount.username"
+	Flag      string // its name on the command line, where the path makes a bad one: "user"
 	Type      OptionType
 	Help      string
 	Default   any

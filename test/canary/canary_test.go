@@ -135,10 +135,10 @@ func (s *stage) logIn() string {
 }
 
 func (s *stage) throughCLI(g given, host string) {
-	password, key, phrase := "--administrator-account-password-file", "--administrator-account-private-key-data-file", "--administrator-account-passphrase-file"
+	password, key, phrase := "--password-file", "--key-file", "--passphrase-file"
 	attach := func(exit int, name string, more ...string) {
 		s.Helper()
-		s.want(exit, append([]string{"compute", "attach", "sshvm", name, "--address", host, "--administrator-account-username", "canary", "--shared"}, more...)...)
+		s.want(exit, append([]string{"compute", "attach", "sshvm", name, "--address", host, "--user", "canary", "--shared"}, more...)...)
 	}
 	attach(0, "by-password", password, s.file(g.password))
 	attach(0, "by-key", key, s.file(g.key))

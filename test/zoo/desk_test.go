@@ -142,14 +142,14 @@ func (d *desk) flags(t testing.TB, name string, target driver.Target) []string {
 	t.Helper()
 	args := []string{"--shared"}
 	for path, flag := range map[string]string{
-		address: "address", port: "ssh-port", user: "administrator-account-username", work: "work-directory", hostKey: "host-key", timeout: "connect-timeout",
+		address: "address", port: "port", user: "user", work: "work-directory", hostKey: "host-key", timeout: "connect-timeout",
 	} {
 		if v, ok := target.Options[path]; ok {
 			args = append(args, "--"+flag, fmt.Sprint(v))
 		}
 	}
 	for path, flag := range map[string]string{
-		key: "administrator-account-private-key-data-file", password: "administrator-account-password-file", passphrase: "administrator-account-passphrase-file",
+		key: "key-file", password: "password-file", passphrase: "passphrase-file",
 	} {
 		if v := target.Secrets[path]; v != "" {
 			args = append(args, "--"+flag, d.file(t, v))

@@ -219,7 +219,7 @@ func (d *desk) networkWays() map[string]func(*walk) {
 	address := func(w *walk) { w.update("--address ADDRESS", "ADDRESS", d.host) }
 	around := func(w *walk) { w.update("--via JUMP-HOST", "JUMP-HOST", "bastion") }
 	return map[string]func(*walk){
-		"refused-port": func(w *walk) { w.update("--ssh-port PORT", "PORT", "22") },
+		"refused-port": func(w *walk) { w.update("--port PORT", "PORT", "22") },
 		"black-hole": func(w *walk) {
 			d.restart(w.t, w.port(), "") // something is behind the firewall
 			around(w)
@@ -231,7 +231,7 @@ func (d *desk) networkWays() map[string]func(*walk) {
 			if s := d.zaffre(strings.Fields(line)[1:]...); s.exit != 1 || !strings.Contains(s.first(), "no sshd listens there") {
 				w.t.Errorf("%+v", s)
 			}
-			d.zaffre("compute", "update", jump, "--ssh-port", "22")
+			d.zaffre("compute", "update", jump, "--port", "22")
 		},
 		"jump-key-changed": func(w *walk) {
 			jump := w.name + "-jump1"
@@ -246,14 +246,14 @@ func (d *desk) networkWays() map[string]func(*walk) {
 			d.restart(w.t, jump.(driver.Target).Options[port].(int64), "")
 		},
 		"beyond-jump-refused": func(w *walk) {
-			w.update("--ssh-port PORT", "PORT", fmt.Sprint(d.sshd(w.t, "ListenAddress 127.0.0.1")))
+			w.update("--port PORT", "PORT", fmt.Sprint(d.sshd(w.t, "ListenAddress 127.0.0.1")))
 		},
 		"beyond-jump-unknown": address,
 	}
 }
 
 func (d *desk) strangerWays() map[string]func(*walk) {
-	moved := func(w *walk) { w.update("--ssh-port 22", " 22", " "+fmt.Sprint(d.forwarded(w.t, 0)[port])) }
+	moved := func(w *walk) { w.update("--port 22", " 22", " "+fmt.Sprint(d.forwarded(w.t, 0)[port])) }
 	healed := func(w *walk) { d.heal(w.t, w.target, 0) }
 	logged := func(w *walk) {
 		w.there("journalctl -u ssh")
@@ -291,11 +291,11 @@ func (d *desk) strangerWays() map[string]func(*walk) {
 }
 
 func (d *desk) keyWays() map[string]func(*walk) {
-	const option = "--administrator-account-private-key-data-file "
+	const option = "--key-file "
 	good, locked := d.file(d, d.key), read(d, os.Getenv("ENGINES_VM_KEY_ENCRYPTED"))
 	give := func(w *walk) { w.update(option+"FILE", "FILE", good) }
 	phrase := func(w *walk) {
-		w.update("--administrator-account-passphrase-file FILE", "FILE", d.file(w.t, os.Getenv("ENGINES_VM_PASSPHRASE")))
+		w.update("--passphrase-file FILE", "FILE", d.file(w.t, os.Getenv("ENGINES_VM_PASSPHRASE")))
 	}
 	sign := func(name string) func(*walk) {
 		return func(w *walk) {
@@ -340,13 +340,13 @@ func (d *desk) keyWays() map[string]func(*walk) {
 
 func (d *desk) loginWays() map[string]func(*walk) {
 	pw := os.Getenv("ENGINES_VM_PASSWORD")
-	secret := func(w *walk) { w.update("--administrator-account-password-file FILE", "FILE", d.file(w.t, pw)) }
+	secret := func(w *walk) { w.update("--password-file FILE", "FILE", d.file(w.t, pw)) }
 	give := func(text string) func(*walk) {
 		return func(w *walk) {
-			w.update("--administrator-account-private-key-data-file FILE", "FILE", d.file(w.t, text))
+			w.update("--key-file FILE", "FILE", d.file(w.t, text))
 		}
 	}
-	name := func(w *walk) { w.update("--administrator-account-username USER", "USER", "azureuser") }
+	name := func(w *walk) { w.update("--user USER", "USER", "azureuser") }
 	return map[string]func(*walk){
 		"wrong-user": name, "locked-account": name, "keys-disabled": secret, "password-disabled": give(d.key), "second-factor": secret,
 		"wrong-password": func(w *walk) {
@@ -361,16 +361,16 @@ func (d *desk) loginWays() map[string]func(*walk) {
 			w.here("ssh-copy-id -f -i KEY.pub z-copy@"+d.host, "KEY.pub", public)
 		},
 		"key-type-disabled": func(w *walk) {
-			w.command("zaffre compute update NAME --administrator-account-username USER, or --administrator-account-private-key-data-file FILE")
-			s := d.zaffre("compute", "update", w.name, "--administrator-account-private-key-data-file", os.Getenv("ENGINES_VM_KEY_ENCRYPTED"),
-				"--administrator-account-passphrase-file", d.file(w.t, os.Getenv("ENGINES_VM_PASSPHRASE")))
+			w.command("zaffre compute update NAME --user USER, or --key-file FILE")
+			s := d.zaffre("compute", "update", w.name, "--key-file", os.Getenv("ENGINES_VM_KEY_ENCRYPTED"),
+				"--passphrase-file", d.file(w.t, os.Getenv("ENGINES_VM_PASSPHRASE")))
 			if s.exit != 0 {
 				w.t.Errorf("%+v", s)
 			}
 		},
 		"too-many-tries": (*walk).plain,
 		"password-ended": func(w *walk) {
-			w.update("--administrator-account-password-file FILE", "FILE", d.changed(w, "z-old"))
+			w.update("--password-file FILE", "FILE", d.changed(w, "z-old"))
 		},
 	}
 }
@@ -398,7 +398,7 @@ func (d *desk) shellWays() map[string]func(*walk) {
 	return map[string]func(*walk){
 		"shell-false": shell("z-false"), "shell-nologin": shell("z-nologin"), "forced-command": (*walk).plain, "no-sessions": (*walk).plain,
 		"password-expired": func(w *walk) {
-			w.update("--administrator-account-password-file FILE", "FILE", d.changed(w, "z-stale"))
+			w.update("--password-file FILE", "FILE", d.changed(w, "z-stale"))
 		},
 		"home-missing": func(w *walk) { w.there("sudo mkhomedir_helper z-gone") },
 		"work-noexec":  again("/tmp/zoo-work"), "work-read-only": again("/tmp/zoo-work"), "work-file": again("/tmp/zoo-work"), "work-closed": again("/tmp/zoo-work"),

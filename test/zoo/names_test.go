@@ -123,14 +123,14 @@ func TestServerFaults(t *testing.T) {
 		t.Errorf("after the fix: %+v", s)
 	}
 	id := "/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/zoo"
-	s = d.zaffre("compute", "attach", "sshvm", "known", "--resource-id", id, "--shared", "--administrator-account-username", "azureuser",
-		"--administrator-account-private-key-data-file", os.Getenv("ENGINES_VM_KEY"))
+	s = d.zaffre("compute", "attach", "sshvm", "known", "--resource-id", id, "--shared", "--user", "azureuser",
+		"--key-file", os.Getenv("ENGINES_VM_KEY"))
 	if s.exit != 1 || !strings.Contains(s.first(), "the inventory of workspace") {
 		t.Errorf("%+v", s)
 	}
 	d.followed(t, s, "ADDRESS", l.host)
-	if s := d.zaffre("compute", "attach", "sshvm", "known", "--resource-id", id, "--shared", "--administrator-account-username", "azureuser",
-		"--administrator-account-private-key-data-file", os.Getenv("ENGINES_VM_KEY")); s.exit != 0 {
+	if s := d.zaffre("compute", "attach", "sshvm", "known", "--resource-id", id, "--shared", "--user", "azureuser",
+		"--key-file", os.Getenv("ENGINES_VM_KEY")); s.exit != 0 {
 		t.Errorf("after the fix: %+v", s)
 	}
 }

@@ -45,12 +45,12 @@ func toRemoved(i driver.Item) client.Removed {
 
 func toKind(k driver.Kind) client.Kind {
 	out := client.Kind{
-		Name: k.Name, Summary: k.Summary, ComputeTypes: k.ComputeTypes, Implicit: k.Implicit,
+		Name: k.Name, Summary: k.Summary, ComputeTypes: k.ComputeTypes, Implicit: k.Implicit, Example: k.Example,
 		Options: make([]client.Option, 0, len(k.Options)), Capabilities: capabilities(k),
 	}
 	for _, o := range k.Options {
 		out.Options = append(out.Options, client.Option{
-			Path: o.Path, Type: string(o.Type), Help: o.Help, Default: o.Default, Many: o.Many, Required: o.Required, Secret: o.Secret, Immutable: o.Immutable,
+			Path: o.Path, Flag: o.Flag, Type: string(o.Type), Help: o.Help, Default: o.Default, Many: o.Many, Required: o.Required, Secret: o.Secret, Immutable: o.Immutable,
 		})
 	}
 	return out

@@ -2,7 +2,7 @@ package compute
 
 import (
 	"context"
-	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,12 +27,13 @@ func attach(a *frame.App) *cobra.Command {
 func attachKind(a *frame.App, outer *cobra.Command, s *frame.Session, k client.Kind, args []string) error {
 	t := &attaching{App: a, Session: s, kind: k}
 	shared := false
-	cmd := a.Command("compute.attach", fmt.Sprintf("zaffre compute attach %s NAME [FLAGS]", k.Name), cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	cmd := a.Command("compute.attach", k.Name+" NAME [FLAGS]", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		t.values.name = args[0]
 		t.want = client.Compute{Name: args[0], Kind: k.Name, Shared: shared}
 		return t.run(cmd.Context())
 	})
 	cmd.Long = k.Summary
+	cmd.Example = strings.TrimRight("  zaffre compute attach "+k.Name+" box "+k.Example, " ")
 	t.values = declare(a, cmd, k)
 	cmd.Flags().BoolVar(&shared, "shared", false, a.Say("flag.attach.shared"))
 	if bySSH(k) {

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,12 +52,12 @@ type options struct {
 	keyFile string // that the private key was read from, because ssh's configuration names it
 }
 
-// flagName derives the flag from the option's path: "administratorAccount.userName" is
-// --administrator-account-user-name. A secret is never an argument, which others on this machine
+// flagName derives the flag from the option's path where it names none: "connectTimeout" is
+// --connect-timeout. A secret is never an argument, which others on this machine
 // could see: its flag names a file.
 func flagName(o client.Option) string {
 	var b strings.Builder
-	for i, r := range o.Path {
+	for i, r := range cmp.Or(o.Flag, o.Path) {
 		switch {
 		case r == '.' || r == '_':
 			b.WriteByte('-')
@@ -79,6 +80,14 @@ func flagName(o client.Option) string {
 	return name
 }
 
+// defaultOf is an option's default as one would write it.
+func defaultOf(o client.Option) any {
+	if ns, ok := o.Default.(float64); ok && o.Type == "duration" {
+		return time.Duration(ns)
+	}
+	return o.Default
+}
+
 // declare gives a command the flags of a kind.
 func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
 	f := cmd.Flags()
@@ -88,7 +97,7 @@ func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
 			help += " " + a.Say("flag.required")
 		}
 		if o.Default != nil {
-			help += " " + a.Say("flag.default", o.Default)
+			help += " " + a.Say("flag.default", defaultOf(o))
 		}
 		switch {
 		case o.Secret:

@@ -1,8 +1,6 @@
 package compute
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/zaffre-ml/zaffre/client"
@@ -28,7 +26,7 @@ func update(a *frame.App) *cobra.Command {
 
 func updateKind(a *frame.App, outer *cobra.Command, s *frame.Session, c client.Compute, k client.Kind, args []string) error {
 	var values *options
-	cmd := a.Command("compute.update", fmt.Sprintf("zaffre compute update %s [FLAGS]", c.Name), cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
+	cmd := a.Command("compute.update", c.Name+" [FLAGS]", cobra.NoArgs, func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		_, filled, err := values.fill(ctx, a, s)
 		if err != nil {

@@ -151,6 +151,8 @@ func (a *App) Nested(outer, inner *cobra.Command, args []string) error {
 	inner.SetOut(a.Stdout)
 	inner.SetErr(a.Stderr)
 	inner.SetUsageTemplate(outer.Root().UsageTemplate())
+	name, _, _ := strings.Cut(inner.Use, " ")
+	inner.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: outer.CommandPath() + " " + name}
 	inner.SetArgs(args)
 	return inner.ExecuteContext(outer.Context())
 }

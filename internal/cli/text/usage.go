@@ -65,7 +65,7 @@ func examples() map[string]string {
 		"environment.show":   {"zaffre environment show digits", "zaffre environment show digits:2 -o yaml"},
 		"environment.build":  {"zaffre environment build conda.yml", "zaffre environment build --compute server digits:2"},
 		"compute":            {"zaffre compute list", "zaffre compute kinds"},
-		"compute.attach":     {"zaffre compute attach local box", "zaffre compute attach local --help"},
+		"compute.attach":     {"zaffre compute attach sshvm gpu-box --address 10.0.0.4 --user me --key-file ~/.ssh/id_ed25519", "zaffre compute attach sshvm --help"},
 		"compute.list":       {"zaffre compute list", "zaffre compute list -o json"},
 		"compute.show":       {"zaffre compute show server", "zaffre compute show server -o yaml"},
 		"compute.update":     {"zaffre compute update box --help", "zaffre compute update box --slots 4"},

@@ -36,15 +36,16 @@ const (
 func Kind() driver.Kind {
 	return driver.Kind{
 		Name: "sshvm", Summary: "A Linux machine reached by SSH.",
-		ComputeTypes: []string{"VirtualMachine"}, Attached: true, ResourceTypes: []string{"Microsoft.Compute/virtualMachines"},
+		ComputeTypes: []string{"VirtualMachine"}, Attached: true,
+		Example: "--address 10.0.0.4 --user me --key-file ~/.ssh/id_ed25519", ResourceTypes: []string{"Microsoft.Compute/virtualMachines"},
 		Options: []driver.Option{
 			{Path: optAddress, Type: driver.String, Help: "name or IP address of the machine, as seen from the server or from the jump host"},
-			{Path: optPort, Type: driver.Int, Default: int64(22), Help: "port of its sshd"},
-			{Path: optUser, Type: driver.String, Required: true, Help: "user to log in as"},
-			{Path: optPassword, Type: driver.String, Secret: true, Group: "login", Help: "password of that user"},
-			{Path: optKey, Type: driver.String, Secret: true, Group: "login", Help: "private key of that user, in OpenSSH's or PEM form; tried before the password"},
-			{Path: optPassphrase, Type: driver.String, Secret: true, Group: "login", Help: "passphrase of the private key"},
-			{Path: optPublic, Type: driver.String, Help: "public part of the key, for show only"},
+			{Path: optPort, Flag: "port", Type: driver.Int, Default: int64(22), Help: "port of its sshd"},
+			{Path: optUser, Flag: "user", Type: driver.String, Required: true, Help: "user to log in as"},
+			{Path: optPassword, Flag: "password", Type: driver.String, Secret: true, Group: "login", Help: "password of that user"},
+			{Path: optKey, Flag: "key", Type: driver.String, Secret: true, Group: "login", Help: "private key of that user, in OpenSSH's or PEM form; tried before the password"},
+			{Path: optPassphrase, Flag: "passphrase", Type: driver.String, Secret: true, Group: "login", Help: "passphrase of the private key"},
+			{Path: optPublic, Flag: "public-key", Type: driver.String, Help: "public part of the key, for show only"},
 			{Path: optVia, Type: driver.TargetRef, Many: true, Help: "compute target to go through as a jump host; the first of several that works is taken"},
 			{Path: optWork, Type: driver.String, Immutable: true, Help: "folder for code, environments and logs; .zaffre in the home folder by default"},
 			{Path: optSlots, Type: driver.Int, Default: int64(0), Help: "how many runs at once; 0: as many as there are CPUs"},

@@ -52,14 +52,14 @@ func (c Config) whyRefused(ctx context.Context, p *progress, err error) *fault.E
 		return c.keyRefused()
 	case c.Login.Key != "" && !offered("publickey") && c.Login.Password == "":
 		return connectFault(c.Place(), fault.Unauthorized, "PublicKeyDisabled", "the server takes no keys, only "+strings.Join(p.methods, ", "),
-			"set PubkeyAuthentication yes in its sshd_config, or give a password; run: zaffre compute update NAME --administrator-account-password-file FILE")
+			"set PubkeyAuthentication yes in its sshd_config, or give a password; run: zaffre compute update NAME --password-file FILE")
 	case tried("password"), tried("keyboard-interactive"):
 		return connectFault(c.Place(), fault.Unauthorized, "PasswordRefused",
 			fmt.Sprintf("the password for user %q is not accepted: it is wrong, or there is no such user, or the account is locked", c.User),
-			"try it with: ssh "+c.command()+"; then run: zaffre compute update NAME --administrator-account-password-file FILE")
+			"try it with: ssh "+c.command()+"; then run: zaffre compute update NAME --password-file FILE")
 	case c.Login.Password != "":
 		return connectFault(c.Place(), fault.Unauthorized, "PasswordDisabled", "the server takes no passwords, only "+strings.Join(p.methods, ", "),
-			"give a private key instead; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE")
+			"give a private key instead; run: zaffre compute update NAME --key-file FILE")
 	}
 	return connectFault(c.Place(), fault.Unauthorized, "LoginRefused", fmt.Sprintf("the server does not let user %q in", c.User),
 		"look into the log of sshd on that machine: journalctl -u ssh")
@@ -81,9 +81,9 @@ func (c Config) secondFactor(p *progress) *fault.Error {
 			"the server asks "+strings.Join(p.asked, ", ")+", a second factor that nobody can give while no one is there",
 			fmt.Sprintf(exempt, c.User)+", and give a key")
 	}
-	also := "give a password too; run: zaffre compute update NAME --administrator-account-password-file FILE"
+	also := "give a password too; run: zaffre compute update NAME --password-file FILE"
 	if c.Login.Key == "" {
-		also = "give a key too; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE"
+		also = "give a key too; run: zaffre compute update NAME --key-file FILE"
 	}
 	return connectFault(c.Place(), fault.Unauthorized, "SecondFactor",
 		"the server accepted "+strings.Join(p.passed, ", ")+" and wants "+strings.Join(p.methods, " or ")+" as well",
@@ -98,5 +98,5 @@ func (c Config) keyRefused() *fault.Error {
 	return connectFault(c.Place(), fault.Unauthorized, "KeyRefused",
 		fmt.Sprintf("the key %s is not accepted for user %q: it is not in authorized_keys, its type %s is disabled, there is no such user, or the account is locked", print, c.User, keyType),
 		"put its public part there: ssh-copy-id -f -i KEY.pub "+c.command()+
-			"; the home folder and ~/.ssh may be writable by their owner only; the log of sshd says which it was; or give another user or another key; run: zaffre compute update NAME --administrator-account-username USER, or --administrator-account-private-key-data-file FILE")
+			"; the home folder and ~/.ssh may be writable by their owner only; the log of sshd says which it was; or give another user or another key; run: zaffre compute update NAME --user USER, or --key-file FILE")
 }

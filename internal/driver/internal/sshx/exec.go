@@ -186,7 +186,7 @@ func shellFault(exit int, said string) error {
 func expiredFault(what string) *fault.Error {
 	return &fault.Error{
 		Code: fault.Unauthorized, Reason: "PasswordExpired", What: what, Why: "the password of this user has expired, and must be changed at a terminal first",
-		Fix: "log in once with ssh and change it; then run: zaffre compute update NAME --administrator-account-password-file FILE",
+		Fix: "log in once with ssh and change it; then run: zaffre compute update NAME --password-file FILE",
 	}
 }
 

@@ -116,7 +116,7 @@ func strangerFault(place, line string) error {
 func notSSH(place, what, evidence string) error {
 	return &fault.Error{
 		Code: fault.Invalid, Reason: "NotSSH", What: "cannot connect to " + place, Why: "what listens there is " + what + ", not an SSH server",
-		Fix: "give the port of sshd, mostly 22; run: zaffre compute update NAME --ssh-port 22", Evidence: []string{evidence},
+		Fix: "give the port of sshd, mostly 22; run: zaffre compute update NAME --port 22", Evidence: []string{evidence},
 	}
 }
 

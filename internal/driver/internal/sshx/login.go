@@ -14,7 +14,7 @@ import (
 func (l Login) Check() error {
 	if l.Key == "" && l.Password == "" {
 		return loginFault("CredentialsMissing", "there is neither a password nor a private key",
-			"give one; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE; or --administrator-account-password-file FILE")
+			"give one; run: zaffre compute update NAME --key-file FILE; or --password-file FILE")
 	}
 	_, err := l.signer()
 	return err
@@ -69,7 +69,7 @@ func newer(s ssh.Signer) ssh.Signer {
 func unlock(text, passphrase string) (ssh.Signer, error) {
 	if passphrase == "" {
 		return nil, loginFault("PassphraseMissing", "the private key is locked by a passphrase, and none was given",
-			"give it; run: zaffre compute update NAME --administrator-account-passphrase-file FILE")
+			"give it; run: zaffre compute update NAME --passphrase-file FILE")
 	}
 	s, err := ssh.ParsePrivateKeyWithPassphrase([]byte(text), []byte(passphrase))
 	switch {
@@ -77,7 +77,7 @@ func unlock(text, passphrase string) (ssh.Signer, error) {
 		return newer(s), nil
 	case errors.Is(err, x509.IncorrectPasswordError):
 		return nil, loginFault("PassphraseWrong", "the passphrase does not open the private key",
-			"try it with: ssh-keygen -y -f FILE; then give the right one; run: zaffre compute update NAME --administrator-account-passphrase-file FILE")
+			"try it with: ssh-keygen -y -f FILE; then give the right one; run: zaffre compute update NAME --passphrase-file FILE")
 	}
 	return nil, keyFault(text)
 }
@@ -86,15 +86,15 @@ func unlock(text, passphrase string) (ssh.Signer, error) {
 func keyFault(text string) error {
 	switch {
 	case strings.HasPrefix(text, "PuTTY-User-Key-File"):
-		return loginFault("KeyFormat", "the private key is in PuTTY's form", "convert it: puttygen KEY.ppk -O private-openssh -o FILE; then run: zaffre compute update NAME --administrator-account-private-key-data-file FILE")
+		return loginFault("KeyFormat", "the private key is in PuTTY's form", "convert it: puttygen KEY.ppk -O private-openssh -o FILE; then run: zaffre compute update NAME --key-file FILE")
 	case strings.HasPrefix(text, "ssh-"), strings.HasPrefix(text, "ecdsa-"), strings.HasPrefix(text, "sk-"), strings.Contains(text, "BEGIN PUBLIC KEY"), strings.Contains(text, "BEGIN SSH2 PUBLIC KEY"):
-		return loginFault("KeyIsPublic", "this is a public key, where the private one is needed", "give the file whose name does not end in .pub; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE")
+		return loginFault("KeyIsPublic", "this is a public key, where the private one is needed", "give the file whose name does not end in .pub; run: zaffre compute update NAME --key-file FILE")
 	case !strings.Contains(text, "PRIVATE KEY-----"):
 		return loginFault("KeyUnreadable", "this is no private key: it has no line -----BEGIN … PRIVATE KEY-----",
-			"give the whole file, as ssh-keygen made it, not its name; run: zaffre compute update NAME --administrator-account-private-key-data-file FILE")
+			"give the whole file, as ssh-keygen made it, not its name; run: zaffre compute update NAME --key-file FILE")
 	}
 	return loginFault("KeyUnreadable", "the private key is damaged, or of a type that is not known here",
-		"try it with: ssh-keygen -y -f FILE; it must keep its line breaks; then run: zaffre compute update NAME --administrator-account-private-key-data-file FILE")
+		"try it with: ssh-keygen -y -f FILE; it must keep its line breaks; then run: zaffre compute update NAME --key-file FILE")
 }
 
 func loginFault(reason, why, fix string) error {

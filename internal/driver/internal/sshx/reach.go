@@ -93,7 +93,7 @@ func (c Config) tcpFault(why cause, err error) *fault.Error {
 	switch why {
 	case refused:
 		return connectFault(c.Place(), fault.Unavailable, "ConnectionRefused", fmt.Sprintf("%s refuses connections on port %d: no sshd listens there", c.Address, c.Port),
-			"start sshd there, or give its port; run: zaffre compute update NAME --ssh-port PORT")
+			"start sshd there, or give its port; run: zaffre compute update NAME --port PORT")
 	case timedOut:
 		return connectFault(c.Place(), fault.Unavailable, "ConnectTimedOut",
 			fmt.Sprintf("nothing answers at %s within %s: the machine is off, or a firewall drops the packets", c.Place(), c.Timeout),
