@@ -71,7 +71,7 @@ func layers() []layer {
 		{"internal/metric", with(leaves, "internal/store"), all},
 		{"internal/snapshot", with(leaves, "internal/driver", "internal/blob"), all},
 		{"internal/object", with(leaves, "internal/store", "internal/blob"), all},
-		{"internal/run/query", leaves, all}, // a language: faces and stores speak it
+		{"internal/run/query", leaves, all},                                          // a language: faces and stores speak it
 		{"internal/event", with(leaves, "internal/store", "internal/identity"), all}, // it asks who may read
 		// For tests only: no row names it, so no package but an external test can import it.
 		{"internal/domaintest", slices.Concat(base, domain, []string{"internal/store/sqlstore", "internal/driver/fake"}), web},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -37,11 +38,15 @@ func labels() *beside[run.Run] {
 // labelsOf returns the labels of a run in the order of their keys.
 func labelsOf(r *run.Run) []label {
 	list := make([]label, 0, len(r.Params)+len(r.Tags))
-	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
-		list = append(list, label{"param", name, r.Params[name]})
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Tags)) {
-		list = append(list, label{"tag", name, r.Tags[name]})
+	return appendLabels(appendLabels(list, "param", r.Params), "tag", r.Tags)
+}
+
+// appendLabels leaves out what holds a NUL: PostgreSQL keeps none, and no search asks for it.
+func appendLabels(list []label, kind string, values map[string]string) []label {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if v := values[name]; !strings.Contains(name+v, "\x00") {
+			list = append(list, label{kind, name, v})
+		}
 	}
 	return list
 }
