@@ -36,7 +36,7 @@ func tracking(ctx context.Context, b *bench) ([]Figure, error) {
 	}
 	defer peer.stop()
 	during := time.Duration(b.times(10, 3)) * time.Second
-	single, err := singles(ctx, ours, peer.face, during)
+	single, err := singles(ctx, s.PID, ours, peer.face, during)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +59,14 @@ func measure(ctx context.Context, clients int, during time.Duration, do func(ctx
 	return rate{each, float64(len(each)) / took.Seconds()}, err
 }
 
-func singles(ctx context.Context, ours, peer *face, during time.Duration) (Figure, error) {
+func singles(ctx context.Context, pid int, ours, peer *face, during time.Duration) (Figure, error) {
+	before, _ := rig.Look(pid)
 	z, err := logSingles(ctx, ours, during)
 	if err != nil {
 		return Figure{}, err
 	}
+	after, _ := rig.Look(pid)
+	cpu := (after.Own - before.Own) / time.Duration(len(z.each))
 	p, err := logSingles(ctx, peer, during)
 	if err != nil {
 		return Figure{}, err
@@ -73,8 +76,8 @@ func singles(ctx context.Context, ours, peer *face, during time.Duration) (Figur
 		Zaffre: fmt.Sprintf("%.0f/s, p99 %s", z.turns, ms(rig.Percentile(z.each, 99))),
 		Peer:   fmt.Sprintf("mlflow server %.0f/s, p99 %s", p.turns, ms(rig.Percentile(p.each, 99))),
 		Ratio:  fmt.Sprintf("%.0f", z.turns/p.turns), Goal: ">= 5000/s", OK: new(z.turns >= singleGoal),
-		Note:   "zaffre over TLS with a token, mlflow over plain HTTP; the clients share the cores",
-		Values: map[string]float64{"zaffre": z.turns, "mlflow": p.turns},
+		Note:   fmt.Sprintf("zaffre over TLS with a token, mlflow over plain HTTP; the clients share the cores; zaffre's server needs %s of CPU for a call", ms(cpu)),
+		Values: map[string]float64{"zaffre": z.turns, "mlflow": p.turns, "cpu": millis(cpu)},
 	}, nil
 }
 
