@@ -18,10 +18,17 @@ func Command(a *frame.App) *cobra.Command {
 	return a.Noun("model", "model", register(a), list(a), show(a), download(a), tag(a), alias(a), stage(a), remove(a))
 }
 
-// split takes "name:version" apart. Names hold no colon.
+// split takes "name:version" apart, and "name@alias", as MLflow writes it. Names hold no colon; one with
+// an @ takes a version.
 func split(arg string) (name, version string) {
-	name, version, _ = strings.Cut(arg, ":")
-	return name, version
+	if name, version, ok := strings.Cut(arg, ":"); ok {
+		return name, version
+	}
+	at := max(strings.LastIndex(arg, "@"), 0)
+	if at == 0 {
+		return arg, ""
+	}
+	return arg[:at], arg[at+1:]
 }
 
 // one returns the version that an argument means; without a version the newest.
