@@ -128,15 +128,24 @@ func TestANewLoginDropsTheOldOne(t *testing.T) {
 	t.Parallel()
 	s := domaintest.New(t)
 	s.Attach(t, "login", map[string]any{"password": "old", "slots": 2})
+	attach := func(options map[string]any) (compute.Target, error) {
+		target, _, err := s.Computes.Attach(owner(t.Context()), request("login", options))
+		return target, err
+	}
+	update := func(options map[string]any) (compute.Target, error) {
+		return s.Computes.Update(owner(t.Context()), key("login"), options)
+	}
 	for _, c := range []struct {
+		how     func(map[string]any) (compute.Target, error)
 		options map[string]any
 		want    []string
 	}{
-		{map[string]any{"slots": 3}, []string{"password"}},
-		{map[string]any{"key": "new"}, []string{"key"}},
-		{map[string]any{"key": "new", "password": "too"}, []string{"key", "password"}},
+		{attach, map[string]any{"slots": 3}, []string{"password"}},
+		{attach, map[string]any{"key": "new"}, []string{"key"}},
+		{update, map[string]any{"password": "too"}, []string{"key", "password"}},
+		{attach, map[string]any{"password": "only"}, []string{"password"}},
 	} {
-		got, err := s.Computes.Update(owner(t.Context()), key("login"), c.options)
+		got, err := c.how(c.options)
 		if diff := cmp.Diff(c.want, slices.Sorted(maps.Keys(got.Spec.Sealed))); err != nil || diff != "" {
 			t.Errorf("%v: %v (-want +got):\n%s", c.options, err, diff)
 		}

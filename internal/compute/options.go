@@ -39,7 +39,6 @@ func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, o
 			return err
 		}
 	}
-	t.dropOthers(kind, options)
 	return nil
 }
 

@@ -190,7 +190,7 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (
 			Fix: "choose another name, or detach it first; run: zaffre compute detach " + q.Name, Field: "name",
 		}
 	}
-	return s.update(ctx, k, change{options: q.Options, foreign: q.Foreign, pin: q.Pin})
+	return s.update(ctx, k, change{options: q.Options, whole: true, foreign: q.Foreign, pin: q.Pin})
 }
 
 // Update changes options of a target, secrets among them; others stay. What is the same already
@@ -202,6 +202,7 @@ func (s *Service) Update(ctx context.Context, k store.Key, options map[string]an
 // change is what an update changes; what is nil stays.
 type change struct {
 	options map[string]any
+	whole   bool // the options are all there are of each driver.Option.Group that they touch
 	foreign []byte
 	pin     map[string]string
 }
@@ -228,6 +229,9 @@ func (s *Service) update(ctx context.Context, k store.Key, c change) (Target, er
 	}
 	if err := s.setOptions(ctx, kind, &next, c.options, false); err != nil {
 		return old, fault.Doing(what, err)
+	}
+	if c.whole {
+		next.dropOthers(kind, c.options)
 	}
 	if err := next.hold(c.pin); err != nil {
 		return old, fault.Doing(what, err)

@@ -41,8 +41,8 @@ type Option struct {
 	Required  bool
 	Secret    bool // sealed at rest; never leaves the server again
 	Immutable bool // changing it takes detach and attach
-	// Group names options that say one thing together, such as a login by password or by key: who gives one
-	// of them gives all, and those left out are dropped. "": the option stands alone.
+	// Group names options that say one thing together, such as a login by password or by key: who attaches
+	// again with one of them gives all, and those left out are dropped. "": the option stands alone.
 	Group string
 }
 
