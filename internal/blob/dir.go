@@ -112,7 +112,7 @@ func (d *Dir) writeTemp(ctx context.Context, temp, name string, r io.Reader) (n 
 		return 0, writeFault("store the blob", name, err)
 	}
 	src := &source{ctx: ctx, r: r}
-	n, err = io.Copy(f, src)
+	n, err = copyTo(f, src)
 	if err == nil {
 		err = f.Sync()
 	}

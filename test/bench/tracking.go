@@ -30,22 +30,33 @@ func tracking(ctx context.Context, b *bench) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer, err := startMLflow(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	defer peer.stop()
 	during := time.Duration(b.times(10, 3)) * time.Second
-	single, err := singles(ctx, s.PID, ours, peer.face, during)
+	before, _ := rig.Look(s.PID)
+	single, err := logSingles(ctx, ours, during)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := batches(ctx, ours, peer.face, during)
+	after, _ := rig.Look(s.PID)
+	batch, err := logBatches(ctx, ours, 4, during, 600)
 	if err != nil {
 		return nil, err
 	}
 	long, err := history(ctx, ours, b.times(historySize, historySize/10))
-	return []Figure{single, batch, long}, err
+	if err != nil {
+		return nil, err
+	}
+	peer, err := startMLflow(ctx, b) // not before: its workers take long to start
+	if err != nil {
+		return nil, err
+	}
+	defer peer.stop()
+	peerSingle, err := logSingles(ctx, peer.face, during)
+	if err != nil {
+		return nil, err
+	}
+	peerBatch, err := logBatches(ctx, peer.face, 4, during, 50)
+	cpu := (after.Own - before.Own) / time.Duration(len(single.each))
+	return []Figure{singles(single, peerSingle, cpu), batches(batch, peerBatch), long}, err
 }
 
 // rate is what a crowd did.
@@ -59,18 +70,7 @@ func measure(ctx context.Context, clients int, during time.Duration, do func(ctx
 	return rate{each, float64(len(each)) / took.Seconds()}, err
 }
 
-func singles(ctx context.Context, pid int, ours, peer *face, during time.Duration) (Figure, error) {
-	before, _ := rig.Look(pid)
-	z, err := logSingles(ctx, ours, during)
-	if err != nil {
-		return Figure{}, err
-	}
-	after, _ := rig.Look(pid)
-	cpu := (after.Own - before.Own) / time.Duration(len(z.each))
-	p, err := logSingles(ctx, peer, during)
-	if err != nil {
-		return Figure{}, err
-	}
+func singles(z, p rate, cpu time.Duration) Figure {
 	return Figure{
 		What:   fmt.Sprintf("log_metric from %d clients, each call answered when it is on the disk", trackers),
 		Zaffre: fmt.Sprintf("%.0f/s, p99 %s", z.turns, ms(rig.Percentile(z.each, 99))),
@@ -78,7 +78,7 @@ func singles(ctx context.Context, pid int, ours, peer *face, during time.Duratio
 		Ratio:  fmt.Sprintf("%.0f", z.turns/p.turns), Goal: ">= 5000/s", OK: new(z.turns >= singleGoal),
 		Note:   fmt.Sprintf("zaffre over TLS with a token, mlflow over plain HTTP; the clients share the cores; zaffre's server needs %s of CPU for a call", ms(cpu)),
 		Values: map[string]float64{"zaffre": z.turns, "mlflow": p.turns, "cpu": millis(cpu)},
-	}, nil
+	}
 }
 
 // logSingles has each client log to a run of its own.
@@ -106,15 +106,7 @@ func runsFor(ctx context.Context, f *face, n int) ([]string, error) {
 	return runs, nil
 }
 
-func batches(ctx context.Context, ours, peer *face, during time.Duration) (Figure, error) {
-	z, err := logBatches(ctx, ours, 4, during, 600)
-	if err != nil {
-		return Figure{}, err
-	}
-	p, err := logBatches(ctx, peer, 4, during, 50)
-	if err != nil {
-		return Figure{}, err
-	}
+func batches(z, p rate) Figure {
 	zp, pp := z.turns*batchPoints, p.turns*batchPoints
 	return Figure{
 		What:   fmt.Sprintf("log_batch of %d points from 4 clients, bodies encoded before", batchPoints),
@@ -122,7 +114,7 @@ func batches(ctx context.Context, ours, peer *face, during time.Duration) (Figur
 		Peer:   fmt.Sprintf("mlflow server %.0f points/s, p99 %s", pp, ms(rig.Percentile(p.each, 99))),
 		Ratio:  fmt.Sprintf("%.0f", zp/pp), Goal: ">= 200000 points/s", OK: new(zp >= batchGoal),
 		Values: map[string]float64{"zaffre": zp, "mlflow": pp},
-	}, nil
+	}
 }
 
 // logBatches sends bodies made before, all different: at most limit of them for each client.
