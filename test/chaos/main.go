@@ -1,6 +1,7 @@
 // Command chaos kills the real server again and again while runs are submitted and run, and then
 // checks that nothing was lost and nothing happened twice: each run that was acknowledged has ended
-// once, in the state that its command earns, with its whole log; no process and no slot is left.
+// once, in the state that its command earns, with its whole log; each point of a metric that was
+// acknowledged is there once; no process and no slot is left.
 //
 // It prints a summary, keeps a log, and exits with 1 if anything is wrong.
 package main

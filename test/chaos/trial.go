@@ -46,6 +46,7 @@ type trial struct {
 	down    time.Duration   // from a kill to ready again, in all
 	watched atomic.Int64    // logs that were followed to their end
 	readers sync.WaitGroup
+	tracked []*tracker
 
 	server *rig.Server
 }
@@ -66,7 +67,10 @@ func newTrial(ctx context.Context, o trialOptions) (*trial, error) {
 	if t.server, err = rig.Start(ctx, t.o); err != nil {
 		return nil, err
 	}
-	return t, t.open()
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	return t, t.openTrackers(ctx)
 }
 
 func (t *trial) open() error {
@@ -118,6 +122,9 @@ func (t *trial) storm(ctx context.Context, kills int) error {
 	wg.Go(func() { t.throttle(asking) })
 	for range submitters {
 		wg.Go(func() { t.submitAll(asking) })
+	}
+	for _, k := range t.tracked {
+		wg.Go(func() { t.track(asking, ctx, k) })
 	}
 	err := t.killAll(ctx, kills)
 	stop()

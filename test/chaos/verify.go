@@ -36,6 +36,9 @@ func (t *trial) verify(ctx context.Context) ([]string, error) {
 	if err := t.slotsFree(ctx); err != nil {
 		return nil, err
 	}
+	if err := t.verifyTracked(ctx); err != nil {
+		return nil, err
+	}
 	t.noPanic()
 	err = t.noOrphans(ctx)
 	return t.wrong, err
@@ -251,6 +254,7 @@ func (t *trial) strangers(work string) (out []rig.Process) {
 
 func (t *trial) summary(wrong int) string {
 	acked, again, kinds := 0, 0, map[string]int{}
+	points, repeated := t.points()
 	for _, o := range t.orders {
 		if o.acked {
 			acked++
@@ -261,10 +265,10 @@ func (t *trial) summary(wrong int) string {
 		kinds[o.kind.name]++
 	}
 	return fmt.Sprintf("%d kills of the server (ready again after %s on average, %d starts tried again) and %d of its agent in %s; "+
-		"%d runs asked for %v, %d acknowledged, %d asked for again, %d calls failed, %d logs followed, %s paused with %d runs on their way; a run of true took %s, p95 %s, at most %s; %d wrong",
+		"%d runs asked for %v, %d acknowledged, %d asked for again, %d calls failed, %d logs followed, %s paused with %d runs on their way; %d points of metrics acknowledged, %d of their calls repeated; a run of true took %s, p95 %s, at most %s; %d wrong",
 		t.kills, (t.down / time.Duration(max(t.kills, 1))).Round(time.Millisecond), t.refused, t.agents, time.Since(t.began).Round(time.Second),
 		len(t.orders), kinds, acked, again, t.calls.Load(), t.watched.Load(),
-		t.paused.Round(time.Second), manyActive,
+		t.paused.Round(time.Second), manyActive, points, repeated,
 		round(rig.Percentile(t.took, 50)), round(rig.Percentile(t.took, 95)), round(rig.Percentile(t.took, 100)), wrong)
 }
 
