@@ -61,6 +61,7 @@ func measurements() []measurement {
 		{"arm", armTimes},
 		{"tracking", tracking},
 		{"transfer", transfer},
+		{"attached", attached},
 	}
 }
 
