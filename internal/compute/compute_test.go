@@ -172,6 +172,21 @@ func TestDetach(t *testing.T) {
 	domaintest.Refused(t, err, "ComputeNotFound")
 }
 
+// Nothing was ever put on a target whose first look failed: it goes, whether its machine answers or not.
+func TestDetachOfOneNeverSeen(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	locked := &fault.Error{Code: fault.Unauthorized, Reason: "KeyLocked", What: "x", Why: "no passphrase", Fix: "x"}
+	s.Fake.Fail("Observe", locked)
+	if five := s.Attach(t, "five", nil); five.Status.State != compute.Failed {
+		t.Fatalf("five is %s", five.Status.State)
+	}
+	s.Fake.Fail("Clean", locked)
+	if items, err := s.Computes.Detach(owner(t.Context()), key("five"), compute.DetachOptions{}); err != nil || len(items) > 0 {
+		t.Errorf("detached with %v, %v", items, err)
+	}
+}
+
 // From every state a target can be detached, and no state is a dead end.
 func TestStates(t *testing.T) {
 	t.Parallel()

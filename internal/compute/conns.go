@@ -185,6 +185,7 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	if err != nil {
 		return err
 	}
+	target.Home, target.Tools = s.Home, s.Tools
 	for path, keys := range references(kind, t) {
 		for _, k := range keys {
 			below, err := s.below(ctx, t, k)

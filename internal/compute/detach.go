@@ -14,11 +14,14 @@ import (
 // DetachOptions says how to detach.
 type DetachOptions struct {
 	Force  bool // though runs are active, or the machine does not answer
+	Leave  bool // though the machine does not answer: what is on it stays
 	DryRun bool // only say what would go
 }
 
 const (
 	cleanWithin = time.Minute
+	// tryWithin is for a target that was never seen well: nothing should be on it.
+	tryWithin = 5 * time.Second
 	// resumeAfter is when the reconciler finishes a detach whose request died.
 	resumeAfter = 2 * cleanWithin
 )
@@ -42,13 +45,13 @@ func (s *Service) Detach(ctx context.Context, k store.Key, o DetachOptions) ([]d
 		return items, fault.Doing(what, err)
 	}
 	t, err = s.Targets.Update(ctx, k, func(t *Target) ([]store.Effect, error) {
-		t.Status.State, t.Status.Force, t.Status.Changed = Deleting, o.Force, time.Now()
+		t.Status.State, t.Status.Force, t.Status.Changed = Deleting, o.Force || o.Leave, time.Now()
 		return []store.Effect{store.Wake{Kind: WorkKind, ID: k.String(), At: time.Now().Add(resumeAfter)}}, nil
 	})
 	if err != nil {
 		return nil, fault.Doing(what, err)
 	}
-	items, err := s.remove(context.WithoutCancel(ctx), t, o.Force)
+	items, err := s.remove(context.WithoutCancel(ctx), t, t.Status.Force)
 	return items, fault.Doing(what, err)
 }
 
@@ -80,6 +83,9 @@ func (s *Service) remove(ctx context.Context, t Target, force bool) ([]driver.It
 	if err != nil && !force {
 		return items, s.refuse(ctx, t, err)
 	}
+	if err != nil {
+		s.Log.WarnContext(ctx, "a target is detached, and what is on its machine stays", "compute", t.Name, "items", items, "err", err)
+	}
 	s.conns.forget(t.ID)
 	return items, s.Targets.Delete(ctx, t.Key(), store.Free{Space: identitySpace(t), Holder: t.Name}, emit(ctx, t, "compute.detached"),
 		store.Wake{Kind: PlacementKind, ID: t.Key().String()})
@@ -107,7 +113,11 @@ func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []dri
 	if t.Spec.Refused {
 		return nil, nil // nothing was ever done there
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, cleanWithin, context.DeadlineExceeded)
+	within := cleanWithin
+	if !t.seenWell() {
+		within = tryWithin
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, context.DeadlineExceeded)
 	defer cancel()
 	err = s.Use(ctx, t, func(c driver.Conn) error {
 		cleaner, err := driver.As[driver.Cleaner](c)
@@ -117,5 +127,13 @@ func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []dri
 		items, err = cleaner.Clean(ctx, dryRun)
 		return err
 	})
+	if err != nil && !t.seenWell() {
+		return nil, nil // no run was ever placed on it, so it holds nothing of ours
+	}
 	return items, err
+}
+
+// seenWell reports whether a preflight of t ever passed: see keepSeen.
+func (t Target) seenWell() bool {
+	return t.Status.Seen.Identity != "" || len(t.Status.Seen.Machines) > 0
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,10 @@ type Config struct {
 	Log     *slog.Logger
 	// Inventory says where targets are that are named by a resource ID alone; nil: nobody does.
 	Inventory Inventory
+	// Home connects to the server's own listener, for drivers that let jobs reach it: see driver.Target. nil: none.
+	Home func(ctx context.Context) (net.Conn, error)
+	// Tools is a folder of the server, for drivers that give machines programs: see driver.Target. "": none.
+	Tools string
 	// InUse returns how many active runs a target has. Detaching asks it.
 	InUse func(ctx context.Context, target store.Key) (int, error)
 }

@@ -81,7 +81,7 @@ func Assemble(t testing.TB, db *sqlstore.DB, dir string, world *fake.World) *Ser
 		Environments: db.Environments(), Builds: db.Builds(), Computes: s.Computes, Blobs: blobs, Log: log,
 	})
 	s.Runs = run.New(run.Config{
-		Runs: db.Runs(), Experiments: db.Experiments(), Artifacts: db.Artifacts(), Claims: db, Queue: db, Events: db,
+		Runs: db.Runs(), Experiments: db.Experiments(), Artifacts: db.Artifacts(), Codes: db.Codes(), Claims: db, Queue: db, Events: db,
 		Metrics:  db.Metrics(metric.Limits{}),
 		Computes: s.Computes, Environments: s.Environments, Snapshots: s.Snapshots, Blobs: blobs, Log: log,
 	})

@@ -12,12 +12,14 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-// Environment is one version of a named definition. It never changes.
+// Environment is one version of a named definition. But for its labels it never changes.
 type Environment struct {
 	Workspace, Name string
 	Version         int // from 1
 	Definition      driver.Definition
-	Digest          string // of Definition
+	Digest          string   // of Definition
+	Document        []byte   // JSON: the definition as a client of another API sent it, for its echo; nil: none
+	Labels          []string // "prod": each is on one version of the name
 	CreatedBy       string
 	Created         time.Time
 }

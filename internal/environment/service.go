@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -36,14 +37,14 @@ func New(c Config) *Service { return &Service{c} }
 
 // Register adds a version of an environment. A definition that a version has already is that
 // version: nothing is added.
+//
+// A Document is compared too: another one for the same definition is a version of its own.
 func (s *Service) Register(ctx context.Context, e Environment) (Environment, error) {
 	what := fmt.Sprintf("cannot register environment %q", e.Name)
-	plan, err := s.check(ctx, e)
+	e, err := s.prepare(ctx, e)
 	if err != nil {
 		return e, fault.Doing(what, err)
 	}
-	e.Definition.Env = merged(plan.Variables, e.Definition.Env)
-	e.Digest, e.CreatedBy, e.Created = Digest(e.Definition), identity.From(ctx).Name, time.Now()
 	for {
 		versions, _, err := s.Environments.List(ctx, Filter{Workspace: e.Workspace, Name: e.Name}, store.Page{Limit: 1000})
 		if err != nil {
@@ -51,18 +52,38 @@ func (s *Service) Register(ctx context.Context, e Environment) (Environment, err
 		}
 		e.Version = 1
 		for _, v := range versions {
-			if v.Digest == e.Digest {
+			if v.same(e) {
 				return v, nil
 			}
 			e.Version = max(e.Version, v.Version+1)
 		}
-		err = s.Environments.Insert(ctx, e, store.Emit{
-			Workspace: e.Workspace, Subject: "environment/" + e.Name, Type: "environment.registered",
-			Actor: e.CreatedBy, Data: map[string]string{"version": strconv.Itoa(e.Version)},
-		})
+		err = s.Environments.Insert(ctx, e, e.registered())
 		if fault.CodeOf(err) != fault.Exists {
 			return e, fault.Doing(what, err)
 		}
+	}
+}
+
+// prepare checks an environment and fills in what the service says of it.
+func (s *Service) prepare(ctx context.Context, e Environment) (Environment, error) {
+	plan, err := s.check(ctx, e)
+	if err != nil {
+		return e, err
+	}
+	e.Definition.Env = merged(plan.Variables, e.Definition.Env)
+	e.Digest, e.Labels, e.CreatedBy, e.Created = Digest(e.Definition), nil, identity.From(ctx).Name, time.Now()
+	return e, nil
+}
+
+// same reports whether a version says what e says. One without a document asks for the definition alone.
+func (v Environment) same(e Environment) bool {
+	return v.Digest == e.Digest && (e.Document == nil || bytes.Equal(v.Document, e.Document))
+}
+
+func (e Environment) registered() store.Effect {
+	return store.Emit{
+		Workspace: e.Workspace, Subject: "environment/" + e.Name, Type: "environment.registered",
+		Actor: e.CreatedBy, Data: map[string]string{"version": strconv.Itoa(e.Version)},
 	}
 }
 

@@ -77,6 +77,7 @@ type Version struct {
 	Description      string
 	Tags             map[string]string
 	Properties       map[string]string
+	Definition       []byte // as its client sent it, for the face that took it to give back; nil: none
 	CreatedBy        string
 	Created, Updated time.Time
 }

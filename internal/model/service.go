@@ -16,6 +16,7 @@ type Config struct {
 	Models   Store
 	Versions VersionStore
 	Logged   LoggedStore
+	Assets   AssetStore
 	Files    *object.Store
 	// Run looks a run up by its name or its ID, for the caller in ctx. It fails with fault.NotFound,
 	// Reason "RunNotFound".

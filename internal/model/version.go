@@ -3,7 +3,9 @@ package model
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -21,14 +23,16 @@ type NewVersion struct {
 	Request          string // a name of the client's own making: the same again is the same version; "" is none
 	// Where its files come from: a run or a logged model, and a file or a folder there ("" is all). With
 	// neither it has no files, unless Upload says that they come with PutFile and Finish.
-	Run, Logged, Path string
-	Upload            bool
+	// Owner names the owner of the files where it is neither of them: of an upload that the caller may read.
+	Run, Logged, Owner, Path string
+	Upload                   bool
 
 	Source                      string
 	Environment                 string // "" is the run's
 	Framework, FrameworkVersion string
 	Description                 string
 	Tags, Properties            map[string]string
+	Definition                  []byte // see Version.Definition
 }
 
 // CreateVersion registers a version under the next number, with the files shared in the same
@@ -65,7 +69,7 @@ func (s *Service) plan(ctx context.Context, r NewVersion) (v Version, links []ob
 	v = Version{
 		Workspace: r.Workspace, Model: r.Model, ID: id.New(), Request: r.Request, Source: r.Source, Environment: r.Environment,
 		Stage: None, Status: Ready, Framework: r.Framework, FrameworkVersion: r.FrameworkVersion, Description: r.Description,
-		Tags: r.Tags, Properties: r.Properties, CreatedBy: identity.From(ctx).Name, Created: now, Updated: now,
+		Tags: r.Tags, Properties: r.Properties, Definition: r.Definition, CreatedBy: identity.From(ctx).Name, Created: now, Updated: now,
 	}
 	if r.Upload {
 		v.Status, v.Message = Pending, "its files are being uploaded"
@@ -95,7 +99,7 @@ func (s *Service) origin(ctx context.Context, r NewVersion, v *Version) (owner s
 		v.Logged, owner = l.ID, l.ID
 		v.RunID = cmp.Or(v.RunID, l.RunID)
 	}
-	return owner, nil
+	return cmp.Or(r.Owner, owner), nil
 }
 
 func (r NewVersion) check() error {
@@ -225,6 +229,36 @@ func (s *Service) UpdateVersion(ctx context.Context, k store.Key, number int, c 
 		v.Tags, v.Properties = labels(v.Tags, c.Tags, c.RemoveTags), labels(v.Properties, c.Properties, nil)
 		return nil
 	})
+}
+
+// EditVersion changes the description, tags, properties and definition of a version to what edit leaves, which
+// may be called several times. Properties never change once they are set: that is fault.Invalid, Reason
+// "PropertyChanged".
+func (s *Service) EditVersion(ctx context.Context, k store.Key, number int, edit func(*Version) error) (Version, error) {
+	return s.edit(ctx, k, number, "model.version_updated", func(v *Version) error {
+		after := *v
+		after.Tags, after.Properties = maps.Clone(v.Tags), maps.Clone(v.Properties)
+		if err := edit(&after); err != nil {
+			return err
+		}
+		if err := cmp.Or(checkLabels("tags", after.Tags), checkLabels("properties", after.Properties)); err != nil {
+			return err
+		}
+		for name, value := range v.Properties {
+			if after.Properties[name] != value {
+				return propertyChanged(name)
+			}
+		}
+		v.Description, v.Tags, v.Properties, v.Definition = after.Description, after.Tags, after.Properties, after.Definition
+		return nil
+	})
+}
+
+func propertyChanged(name string) error {
+	return &fault.Error{
+		Code: fault.Invalid, Reason: "PropertyChanged", What: fmt.Sprintf("cannot change the property %.100q of the model", name),
+		Why: "properties never change once they are set", Fix: "set a tag, which may change", Field: "properties",
+	}
 }
 
 // Transition moves a version to a stage. With Archive, the others in that stage are Archived.

@@ -9,6 +9,7 @@
 //   - What is replaced or deleted makes its blob loose in the same transaction. Sweep first marks a
 //     loose blob as doomed, unless a file names it; then nobody can name it any more, and only then its
 //     bytes go.
+//   - Files of a Waiting are there for somebody to go on with. Where nobody does, Sweep removes them as well.
 package object
 
 import (
@@ -20,7 +21,7 @@ import (
 
 // File is a file of an owner.
 type File struct {
-	Owner   string // the ID of a run, of a version of a model, or of a logged model
+	Owner   string // the ID of a run, of a version of a model, or of a logged model, or that of a Waiting
 	Path    string // "outputs/model.pkl"
 	Size    int64
 	Hash    string // SHA-256, hex
@@ -59,6 +60,11 @@ type Rows interface {
 	Share(ctx context.Context, l Link) (int, error)
 	// Clear removes all files of an owner.
 	Clear(ctx context.Context, owner string) error
+	// Owners returns at most n owners whose names begin with a prefix that ends in a slash, in their order and
+	// after one of them, or after the prefix itself.
+	Owners(ctx context.Context, prefix, after string, n int) ([]string, error)
+	// Expire is Clear, if all files of the owner were made before a time.
+	Expire(ctx context.Context, owner string, before time.Time) error
 	// Doom returns at most n loose blobs whose time is over, and that no file names: none can from now
 	// on. Those that a file names are not loose any more.
 	Doom(ctx context.Context, now time.Time, n int) ([]string, error)

@@ -135,9 +135,14 @@ func (l Link) Target(of string) string {
 	return path.Join(l.At, rest)
 }
 
-// Sweep removes the bytes of died uploads and of files that were deleted more than Grace ago, and
-// returns how many blobs those were. It may run in several servers at once.
+// Sweep removes files that have waited for longer than Wait, and the bytes of died uploads and of files that
+// were deleted more than Grace ago. It returns how many blobs those were. It may run in several servers at once.
 func (s *Store) Sweep(ctx context.Context) (n int, err error) {
+	for _, w := range []Waiting{Blocks, Content, Upload} {
+		if err := s.expire(ctx, w, time.Now().Add(-Wait)); err != nil {
+			return 0, err
+		}
+	}
 	for {
 		blobs, err := s.rows.Doom(ctx, time.Now(), 100)
 		if err != nil {

@@ -186,6 +186,28 @@ func (s *Service) RestoreExperiment(ctx context.Context, k store.Key) (Experimen
 	})
 }
 
+// RemoveExperiment removes an experiment that never had a run; its name is free again. Twice is once. Another
+// is fault.Precondition, Reason "ExperimentNotEmpty".
+func (s *Service) RemoveExperiment(ctx context.Context, k store.Key) error {
+	_, err := s.changeExperiment(ctx, k, func(e *Experiment) error {
+		if e.Runs > 0 {
+			return &fault.Error{
+				Code: fault.Precondition, Reason: "ExperimentNotEmpty", What: fmt.Sprintf("cannot remove the experiment %q", e.Name),
+				Why: fmt.Sprintf("%d runs were made in it, and what was logged is kept", e.Runs), Fix: "archive it instead; run: zaffre experiment delete " + e.Name,
+			}
+		}
+		e.Deleted = time.Now() // from here on no run is made in it
+		return nil
+	})
+	if fault.CodeOf(err) == fault.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.Experiments.Delete(ctx, k)
+}
+
 func (s *Service) changeExperiment(ctx context.Context, k store.Key, change func(*Experiment) error) (Experiment, error) {
 	if err := identity.Require(ctx, k.Workspace, identity.Tracker); err != nil {
 		return Experiment{}, err

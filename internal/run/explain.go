@@ -20,6 +20,9 @@ func (s *Service) explain(ctx context.Context, r Run) []Condition {
 		return []Condition{waits(r, "TargetGone", "its compute target is gone")}
 	}
 	if !t.Ready() {
+		if t.Status.State == compute.Creating || t.Status.State == compute.Updating { // that passes by itself
+			return []Condition{waits(r, "TargetNotChecked", "compute target "+t.Name+" is being looked at")}
+		}
 		return []Condition{waits(r, "TargetNotReady", "compute target "+t.Name+" takes no runs: "+notReady(t))}
 	}
 	rooms, err := s.rooms(ctx, t)

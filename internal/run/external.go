@@ -15,10 +15,13 @@ import (
 type ExternalRequest struct {
 	Workspace, Name             string // Name "": the run's ID
 	Experiment, Display, Parent string
-	Tags, Params                map[string]string
+	Tags, Params, Properties    map[string]string
+	Definition                  []byte // see Run.Definition
+	Spec                        Spec   // what is known of what its client executes: for show only
 	User                        string // whom the client names; "": the caller
 	State                       State  // "": Running
 	Started                     time.Time
+	root                        string
 }
 
 // CreateExternal records a run that somebody else executes. The same name again is the same run: its tags
@@ -56,10 +59,12 @@ func (s *Service) checkExternal(ctx context.Context, q *ExternalRequest) error {
 	if err := checkNames(&Request{Name: q.Name, Experiment: q.Experiment}); err != nil {
 		return err
 	}
-	if q.Parent != "" {
-		if _, err := s.Get(ctx, store.Key{Workspace: q.Workspace, Name: q.Parent}); err != nil {
-			return err
-		}
+	var err error
+	if q.root, err = s.rootBelow(ctx, q.Workspace, q.Parent); err != nil {
+		return err
+	}
+	if err := checkProperties(q.Properties); err != nil {
+		return err
 	}
 	return checkLabels(q.Tags, q.Params)
 }
@@ -67,8 +72,9 @@ func (s *Service) checkExternal(ctx context.Context, q *ExternalRequest) error {
 func newExternal(ctx context.Context, q ExternalRequest) Run {
 	now, uid := time.Now(), id.New()
 	r := Run{
-		Workspace: q.Workspace, Name: orElse(q.Name, uid), ID: uid, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent,
-		Origin: External, Tags: maps.Clone(q.Tags), Params: maps.Clone(q.Params), User: q.User,
+		Workspace: q.Workspace, Name: orElse(q.Name, uid), ID: uid, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent, Root: q.root,
+		Origin: External, Tags: maps.Clone(q.Tags), Params: maps.Clone(q.Params), Properties: maps.Clone(q.Properties), User: q.User,
+		Definition: q.Definition, Spec: q.Spec,
 		Status:    Status{State: State(orElse(string(q.State), string(Running))), Changed: now, Started: q.Started},
 		CreatedBy: identity.From(ctx).Name, Created: now,
 	}
@@ -90,22 +96,31 @@ func (s *Service) againExternal(ctx context.Context, q ExternalRequest) (Run, er
 	})
 }
 
-// Change is what the client of an external run says of it; nil stays as it is.
+// Change is what a client says of a run; nil stays as it is.
 type Change struct {
-	State    *State
-	Display  *string
-	Started  *time.Time
-	Ended    *time.Time
-	Warnings []string // that are not there yet
+	State      *State
+	Display    *string
+	Started    *time.Time
+	Ended      *time.Time
+	Error      *fault.Error      // of an external run; one that is opened again has none
+	Warnings   []string          // that are not there yet
+	Tags       map[string]string // to set
+	RemoveTags []string
+	Properties map[string]string // to set, once: another value is fault.Invalid, Reason "PropertyChanged"
+	Kept       map[string]string // properties that a face keeps for itself, replaced
 }
 
 // UpdateExternal moves a run for its client: in any order, also out of a final state. A run that reaches a
-// final state without a time of its end ended now, and one that is reopened has no end.
+// final state without a time of its end ended now, and one that is reopened has no end. It is all of the
+// change or nothing.
 //
-// Of a managed run only the display name changes: the client inside says of its state what the reconciler
-// sees for itself, and that is no error.
+// Of a managed run state, times and error stay: the client inside says of them what the reconciler sees for
+// itself, and that is no error.
 func (s *Service) UpdateExternal(ctx context.Context, k store.Key, c Change) (Run, error) {
 	const what = "cannot change the run"
+	if err := checkLabels(c.Tags, nil); err != nil {
+		return Run{}, fault.Doing(what, err)
+	}
 	if err := s.mayLabel(ctx, k); err != nil {
 		return Run{}, fault.Doing(what, err)
 	}
@@ -114,8 +129,8 @@ func (s *Service) UpdateExternal(ctx context.Context, k store.Key, c Change) (Ru
 		if err := r.alive(); err != nil {
 			return nil, err
 		}
-		if c.Display != nil {
-			r.Display = *c.Display
+		if err := r.describe(c); err != nil {
+			return nil, err
 		}
 		if r.Origin != External {
 			return nil, nil
@@ -123,6 +138,29 @@ func (s *Service) UpdateExternal(ctx context.Context, k store.Key, c Change) (Ru
 		return r.apply(c, actor), nil
 	})
 	return r, fault.Doing(what, err)
+}
+
+// describe does what a change may do to a run of any origin.
+func (r *Run) describe(c Change) error {
+	if c.Display != nil {
+		r.Display = *c.Display
+	}
+	for _, w := range c.Warnings {
+		r.Status.Warnings = with(r.Status.Warnings, w)
+	}
+	if len(c.Properties)+len(c.Kept) > 0 {
+		if err := r.setProperties(c.Properties); err != nil {
+			return err
+		}
+		r.Properties = merged(r.Properties, c.Kept)
+		if err := checkProperties(r.Properties); err != nil {
+			return err
+		}
+	}
+	if len(c.Tags)+len(c.RemoveTags) == 0 {
+		return nil
+	}
+	return r.label(c.Tags, nil, c.RemoveTags)
 }
 
 func (r *Run) apply(c Change, actor string) []store.Effect {
@@ -134,16 +172,26 @@ func (r *Run) apply(c Change, actor string) []store.Effect {
 		s.State, s.Changed, s.Ended = *c.State, now, time.Time{}
 		if s.State.Final() {
 			s.Ended = now
+		} else {
+			s.Error = nil
 		}
 	}
 	if c.Ended != nil {
 		s.Ended = *c.Ended
 	}
-	for _, w := range c.Warnings {
-		s.Warnings = with(s.Warnings, w)
+	if c.Error != nil {
+		s.Error = c.Error
 	}
 	if s.State == from {
 		return nil
 	}
-	return []store.Effect{r.emit(actor, "run.state_changed", "from", string(from), "reason", "")}
+	return []store.Effect{r.emit(actor, "run.state_changed", "from", string(from), "reason", fault.ReasonOf(orNil(s.Error)))}
+}
+
+// orNil keeps a missing fault a missing error.
+func orNil(f *fault.Error) error {
+	if f == nil {
+		return nil
+	}
+	return f
 }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -30,6 +31,21 @@ func (s *Service) KeepProperties(ctx context.Context, k store.Key, set map[strin
 		return nil, checkProperties(r.Properties)
 	})
 	return r, fault.Doing(what, err)
+}
+
+// setProperties sets properties that never change once they are set.
+func (r *Run) setProperties(set map[string]string) error {
+	for name, value := range set {
+		if old, ok := r.Properties[name]; ok && old != value {
+			return &fault.Error{
+				Code: fault.Invalid, Reason: "PropertyChanged", What: fmt.Sprintf("cannot set the property %q of run %q", name, r.Name),
+				Why: fmt.Sprintf("it is %s already and properties never change; the new value is %s", shortened(old), shortened(value)),
+				Fix: "set a tag, which may change", Field: "properties",
+			}
+		}
+	}
+	r.Properties = merged(r.Properties, set)
+	return nil
 }
 
 func checkProperties(m map[string]string) error {

@@ -20,10 +20,12 @@ type Run struct {
 	Number          int64 // of the run in its experiment, from 1
 	Display         string
 	Parent          string // name of the run that it is a child of
+	Root            string // name of the run at the top of its tree; "": its own
 	Origin          Origin
 	Tags            map[string]string
 	Params          map[string]string // never change once they are set
 	Properties      map[string]string
+	Definition      []byte // as its client sent it, for the face that took it to give back; nil: none
 	Spec            Spec
 	Status          Status
 	User            string // whom the client names as its owner; "": CreatedBy
@@ -46,6 +48,14 @@ func (r Run) Start() time.Time {
 		return r.Created
 	}
 	return r.Status.Started
+}
+
+// Top returns the name of the run at the top of its tree, which may be itself.
+func (r Run) Top() string {
+	if r.Root != "" {
+		return r.Root
+	}
+	return orElse(r.Parent, r.Name)
 }
 
 // Key returns the record's key.
@@ -127,6 +137,8 @@ type Filter struct {
 	Experiment  string
 	Target      string
 	Parent      string
+	Root        string // name of a run: it and all below it
+	Top         bool   // without those that have a parent
 	State       State
 	Active      bool   // not in a final state
 	Tag         string // "name" or "name=value"

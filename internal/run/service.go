@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Runs         Store
 	Experiments  ExperimentStore
+	Codes        CodeStore
 	Artifacts    ArtifactStore
 	Metrics      metric.Store
 	Claims       store.Claims
@@ -33,9 +34,15 @@ type Config struct {
 	Snapshots    snapshot.Store
 	Blobs        blob.Store
 	Log          *slog.Logger
-	// Tracking returns the variables by which a run's own process reaches the server, with a token that is
-	// good for that run alone. It returns the same for the same attempt. nil: none.
-	Tracking func(ctx context.Context, r Run) (map[string]string, error)
+	// Reach says how a run's own process reaches the server. It says the same for the same attempt. nil: not at
+	// all.
+	Reach func(ctx context.Context, r Run) (Reach, error)
+}
+
+// Reach is how a run's own process reaches the server. The zero value is: not at all.
+type Reach struct {
+	Token string            // good for that run alone: see driver.Job
+	Env   map[string]string // variables of the clients that it may use; driver.HomeURL and HomeCA stand in them
 }
 
 // Service submits runs and moves them to their ends. Its methods may be called from several

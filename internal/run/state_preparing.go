@@ -121,7 +121,9 @@ func (s *Service) enqueue(ctx context.Context, r Run, b environment.Build) (step
 		if r.Status.State != NotStarted && r.Status.State != Preparing {
 			return nil, nil
 		}
-		r.Status.Warnings = b.Status.Warnings
+		for _, w := range b.Status.Warnings {
+			r.Status.Warnings = with(r.Status.Warnings, w)
+		}
 		if !b.Started.Before(r.Created) {
 			r.setCondition(Condition{Type: "Environment", OK: true, Reason: "Built", Message: "the environment was built by " + b.Status.Way + " with Python " + b.Status.Python})
 		}

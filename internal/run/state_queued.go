@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"strconv"
+	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -99,7 +100,7 @@ func (s *Service) job(ctx context.Context, r Run) (j driver.Job, rebuild bool, e
 		j.Runtime = b.Status.Runtime
 		maps.Copy(j.Env, b.Definition.Env)
 	}
-	if err := s.track(ctx, r, j.Env); err != nil {
+	if err := s.reach(ctx, r, &j); err != nil {
 		return j, false, err
 	}
 	maps.Copy(j.Env, r.Spec.Env)
@@ -110,14 +111,19 @@ func (s *Service) job(ctx context.Context, r Run) (j driver.Job, rebuild bool, e
 	return j, false, nil
 }
 
-// track adds the variables by which the run's process logs to the run, unless its user names another server
-// to log to.
-func (s *Service) track(ctx context.Context, r Run, env map[string]string) error {
-	if _, own := r.Spec.Env["MLFLOW_TRACKING_URI"]; own || s.Tracking == nil {
+// reach lets the run's process reach the server. A user who names another server of MLflow gets none of ours.
+func (s *Service) reach(ctx context.Context, r Run, j *driver.Job) error {
+	if s.Reach == nil {
 		return nil
 	}
-	vars, err := s.Tracking(ctx, r)
-	maps.Copy(env, vars)
+	way, err := s.Reach(ctx, r)
+	_, own := r.Spec.Env["MLFLOW_TRACKING_URI"]
+	for k, v := range way.Env {
+		if !own || !strings.HasPrefix(k, "MLFLOW_") {
+			j.Env[k] = v
+		}
+	}
+	j.Token = way.Token
 	return err
 }
 

@@ -22,8 +22,11 @@ import (
 type Request struct {
 	Workspace, Name             string // Name "": the run's ID
 	Experiment, Display, Parent string
-	Tags                        map[string]string
+	Tags, Properties            map[string]string
+	Definition                  []byte // see Run.Definition
+	Warnings                    []string
 	Spec                        Spec
+	root                        string
 }
 
 // DefaultExperiment takes the runs that name none.
@@ -69,8 +72,9 @@ func newRun(ctx context.Context, q Request) Run {
 		state = Queued // there is nothing to prepare
 	}
 	return Run{
-		Workspace: q.Workspace, Name: name, ID: uid, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent,
-		Origin: Managed, Tags: q.Tags, Spec: q.Spec, Status: Status{State: state, Changed: now},
+		Workspace: q.Workspace, Name: name, ID: uid, Experiment: q.Experiment, Display: q.Display, Parent: q.Parent, Root: q.root,
+		Origin: Managed, Tags: q.Tags, Properties: q.Properties, Definition: q.Definition, Spec: q.Spec,
+		Status:    Status{State: state, Changed: now, Warnings: q.Warnings},
 		CreatedBy: identity.From(ctx).Name, Created: now,
 	}
 }
@@ -127,12 +131,20 @@ func (s *Service) check(ctx context.Context, q *Request) error {
 	if err := s.checkCode(ctx, q.Spec); err != nil {
 		return err
 	}
-	if q.Parent != "" {
-		if _, err := s.Get(ctx, store.Key{Workspace: q.Workspace, Name: q.Parent}); err != nil {
-			return err
-		}
+	var err error
+	if q.root, err = s.rootBelow(ctx, q.Workspace, q.Parent); err != nil {
+		return err
 	}
 	return s.resolve(ctx, q)
+}
+
+// rootBelow returns the root of a run that is to be a child of parent: "" without one.
+func (s *Service) rootBelow(ctx context.Context, workspace, parent string) (string, error) {
+	if parent == "" {
+		return "", nil
+	}
+	p, err := s.Get(ctx, store.Key{Workspace: workspace, Name: parent})
+	return p.Top(), err
 }
 
 func checkNames(q *Request) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -230,12 +231,40 @@ func (a artifacts) clear(t *tx, owner string) error {
 	if err != nil {
 		return err
 	}
+	return a.removeAll(t, files)
+}
+
+func (a artifacts) removeAll(t *tx, files []object.File) error {
 	for _, f := range files {
 		if err := a.remove(t, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Owners implements object.Rows.
+func (a artifacts) Owners(ctx context.Context, prefix, after string, n int) (owners []string, err error) {
+	const text = `SELECT DISTINCT workspace FROM artifact WHERE workspace > $1 AND workspace < $2 ORDER BY workspace LIMIT $3`
+	end := strings.TrimSuffix(prefix, "/") + "0" // '0' follows '/'
+	err = each(ctx, a.db.engine.read(), text, []any{after, end, n}, func(rows *sql.Rows) error {
+		var owner string
+		err := rows.Scan(&owner)
+		owners = append(owners, owner)
+		return err
+	})
+	return owners, err
+}
+
+// Expire implements object.Rows. A file that comes meanwhile is none of those that it removes.
+func (a artifacts) Expire(ctx context.Context, owner string, before time.Time) error {
+	return a.db.write(ctx, func(t *tx) error {
+		files, err := a.below(t, owner, "")
+		if err != nil || slices.ContainsFunc(files, func(f object.File) bool { return !f.Created.Before(before) }) {
+			return err
+		}
+		return a.removeAll(t, files)
+	})
 }
 
 // A blob that a file names is no more loose. Whoever removes the last such file makes it loose again,

@@ -70,6 +70,7 @@ type versionRow struct {
 	Description      string            `json:"description,omitempty"`
 	Tags             map[string]string `json:"tags,omitempty"`
 	Properties       map[string]string `json:"properties,omitempty"`
+	Definition       []byte            `json:"definition,omitempty"`
 	CreatedBy        string            `json:"created_by,omitempty"`
 	Created          micros            `json:"created,omitempty"`
 	Updated          micros            `json:"updated,omitempty"`
@@ -79,7 +80,7 @@ func encodeVersion(v model.Version) versionRow {
 	return versionRow{
 		v.Workspace, v.Model, v.Number, v.ID, v.Request, v.Run, v.RunID, v.Logged, v.Source, v.Snapshot, v.Environment,
 		v.Stage, v.Status, v.Message, v.Framework, v.FrameworkVersion, v.Description, v.Tags, v.Properties,
-		v.CreatedBy, toMicros(v.Created), toMicros(v.Updated),
+		v.Definition, v.CreatedBy, toMicros(v.Created), toMicros(v.Updated),
 	}
 }
 
@@ -88,7 +89,8 @@ func (r versionRow) decode() model.Version {
 		Workspace: r.Workspace, Model: r.Model, Number: r.Number, ID: r.ID, Request: r.Request, Run: r.Run, RunID: r.RunID,
 		Logged: r.Logged, Source: r.Source, Snapshot: r.Snapshot, Environment: r.Environment, Stage: r.Stage, Status: r.Status,
 		Message: r.Message, Framework: r.Framework, FrameworkVersion: r.FrameworkVersion, Description: r.Description,
-		Tags: r.Tags, Properties: r.Properties, CreatedBy: r.CreatedBy, Created: r.Created.time(), Updated: r.Updated.time(),
+		Tags: r.Tags, Properties: r.Properties, Definition: r.Definition,
+		CreatedBy: r.CreatedBy, Created: r.Created.time(), Updated: r.Updated.time(),
 	}
 }
 

@@ -17,9 +17,11 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/object"
+	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/store/sqlstore"
 	"github.com/zaffre-ml/zaffre/internal/store/storetest"
+	"github.com/zaffre-ml/zaffre/internal/workspace"
 )
 
 func TestOpenRefuses(t *testing.T) {
@@ -160,6 +162,9 @@ func full(t *testing.T) *sqlstore.DB {
 		db.Models().Insert(t.Context(), model.Model{Workspace: "ws", Name: "m", Aliases: map[string]int{"a": 1}}),
 		db.Versions().Insert(t.Context(), model.Version{Workspace: "ws", Model: "m", Number: 1, ID: "v", RunID: r.ID}),
 		db.Logged().Insert(t.Context(), model.Logged{Workspace: "ws", ID: "m-1"}),
+		db.Codes().Insert(t.Context(), run.Code{Workspace: "ws", Name: "guid", Snapshot: "00", Properties: map[string]string{"a": "b"}}),
+		db.Assets().Insert(t.Context(), model.Asset{Workspace: "ws", ID: "a", Run: r.Name, Files: []string{"ExperimentRun/dcid.r/a"}}),
+		db.Vault().Insert(t.Context(), workspace.Secret{Workspace: "ws", Name: "s", Sealed: []byte{0, 255, 1}}),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -147,6 +147,8 @@ type environmentRow struct {
 	Version    int           `json:"version"`
 	Definition definitionRow `json:"definition"`
 	Digest     string        `json:"digest"`
+	Document   []byte        `json:"document,omitempty"`
+	Labels     []string      `json:"labels,omitempty"`
 	CreatedBy  string        `json:"created_by,omitempty"`
 	Created    micros        `json:"created,omitempty"`
 }
@@ -158,13 +160,13 @@ func (d *DB) Environments() environment.Store {
 		key: environment.Environment.Key,
 		encode: func(e environment.Environment) environmentRow {
 			return environmentRow{
-				e.Workspace, e.Name, e.Version, encodeDefinition(e.Definition), e.Digest, e.CreatedBy, toMicros(e.Created),
+				e.Workspace, e.Name, e.Version, encodeDefinition(e.Definition), e.Digest, e.Document, e.Labels, e.CreatedBy, toMicros(e.Created),
 			}
 		},
 		decode: func(r environmentRow) environment.Environment {
 			return environment.Environment{
 				Workspace: r.Workspace, Name: r.Name, Version: r.Version, Definition: r.Definition.decode(),
-				Digest: r.Digest, CreatedBy: r.CreatedBy, Created: r.Created.time(),
+				Digest: r.Digest, Document: r.Document, Labels: r.Labels, CreatedBy: r.CreatedBy, Created: r.Created.time(),
 			}
 		},
 		columns: []column[environment.Environment]{

@@ -19,10 +19,12 @@ type runRow struct {
 	Number     int64             `json:"number,omitempty"`
 	Display    string            `json:"display,omitempty"`
 	Parent     string            `json:"parent,omitempty"`
+	Root       string            `json:"root,omitempty"`
 	Origin     run.Origin        `json:"origin"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Params     map[string]string `json:"params,omitempty"`
 	Properties map[string]string `json:"properties,omitempty"`
+	Definition []byte            `json:"definition,omitempty"`
 	Spec       specRow           `json:"spec"`
 	Status     statusRow         `json:"status"`
 	User       string            `json:"user,omitempty"`
@@ -109,6 +111,7 @@ func runColumns() []column[run.Run] {
 		{"experiment", true, func(r *run.Run) any { return r.Experiment }},
 		{"target", true, func(r *run.Run) any { return r.Spec.Target }},
 		{"parent", true, func(r *run.Run) any { return r.Parent }},
+		{"root", true, func(r *run.Run) any { return r.Top() }},
 		{"state", false, func(r *run.Run) any { return string(r.Status.State) }},
 		{"active", false, active},
 		{"queue", false, queue},
@@ -144,6 +147,10 @@ func filterRuns(w *where, f run.Filter) {
 	if f.Parent != "" {
 		w.and("parent <> ''") // the index is of these rows only
 		w.and("parent =", f.Parent)
+	}
+	w.equal("root", f.Root)
+	if f.Top {
+		w.and("parent = ''")
 	}
 	if f.Active {
 		w.and("active = 1")

@@ -253,6 +253,10 @@ func (s *search) scope(w *where, form string) {
 		w.and("r.parent <> ''") // the index is of these rows only
 		text("parent", s.f.Parent)
 	}
+	text("root", s.f.Root)
+	if s.f.Top {
+		w.and("r.parent = ''")
+	}
 	if s.f.Active {
 		w.and("r.active = 1")
 	}

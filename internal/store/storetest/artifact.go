@@ -18,6 +18,7 @@ func testFiles(t *testing.T, open func(*testing.T) Store) {
 	on(t, open, "keeps a file with its bytes", keepsFile)
 	on(t, open, "keeps nothing that is doomed", keepsNothingDoomed)
 	on(t, open, "replaces and deletes", loosensBlobs)
+	on(t, open, "expires owners", expiresOwners)
 	on(t, open, "shares", sharesFiles)
 	on(t, open, "shares files of before", sharesOldFiles)
 	on(t, open, "never dooms what is shared meanwhile", sharesWhileSwept)
@@ -212,5 +213,49 @@ func sharesWhileSwept(t *testing.T, s Store) {
 		if b := fmt.Sprint("b", i); swept[b] && shared[i] {
 			t.Errorf("%s was doomed, and a file names it", b)
 		}
+	}
+}
+
+// expiresOwners has files of owners of two kinds expire, each owner's by its newest one.
+func expiresOwners(t *testing.T, s Store) {
+	rows := s.Artifacts()
+	at := func(owner, path string, made time.Time) {
+		blob := owner + "-" + path
+		must(t, rows.Begin(t.Context(), blob, time.Now().Add(time.Hour)))
+		must(t, rows.Keep(t.Context(), object.File{Owner: owner, Path: path, Blob: blob, Created: made}))
+	}
+	for _, owner := range []string{"w/1", "w/2", "w/2/x", "w/ü", "w", "w0", "v/1"} {
+		at(owner, "old", epoch)
+	}
+	at("w/2", "new", epoch.Add(time.Hour))
+	var got []string
+	for after := "w/"; ; {
+		owners, err := rows.Owners(t.Context(), "w/", after, 2)
+		must(t, err)
+		if len(owners) == 0 {
+			break
+		}
+		got = append(got, owners...)
+		after = owners[len(owners)-1]
+	}
+	if diff := cmp.Diff([]string{"w/1", "w/2", "w/2/x", "w/ü"}, got); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+	for range 2 { // again it changes nothing
+		for _, owner := range append(got, "nobody") {
+			must(t, rows.Expire(t.Context(), owner, epoch.Add(time.Hour)))
+		}
+	}
+	for owner, want := range map[string]string{"w/1": "", "w/2": "new=w/2-new old=w/2-old", "w/2/x": "", "w": "old=w-old", "w0": "old=w0-old"} {
+		if have := paths(t, s, owner); have != want {
+			t.Errorf("%s has %q, want %q", owner, have, want)
+		}
+	}
+	if have := doomed(t, s); have != "w/1-old w/2/x-old w/ü-old" {
+		t.Errorf("doomed are %q", have)
+	}
+	must(t, rows.Expire(t.Context(), "w/2", epoch.Add(time.Hour+time.Microsecond)))
+	if have := paths(t, s, "w/2"); have != "" {
+		t.Errorf("w/2 has %q after its newest file's time", have)
 	}
 }

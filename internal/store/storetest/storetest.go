@@ -25,16 +25,19 @@ type Store interface {
 	Tokens() identity.TokenStore
 	Principals() identity.PrincipalStore
 	LinkedServices() workspace.LinkedStore
+	Vault() workspace.SecretStore
 	Inventory() inventory.Store
 	Targets() compute.Store
 	Environments() environment.Store
 	Builds() environment.BuildStore
 	Runs() run.Store
 	Experiments() run.ExperimentStore
+	Codes() run.CodeStore
 	Artifacts() run.ArtifactStore
 	Models() model.Store
 	Versions() model.VersionStore
 	Logged() model.LoggedStore
+	Assets() model.AssetStore
 	Metrics(metric.Limits) metric.Store
 }
 
@@ -46,16 +49,19 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Tokens":       tokens.test,
 		"Principals":   principals.test,
 		"Linked":       linkedServices.test,
+		"Vault":        secrets.test,
 		"Inventory":    entries.test,
 		"Targets":      targets.test,
 		"Environments": environments.test,
 		"Builds":       builds.test,
 		"Experiments":  experiments.test,
+		"Codes":        codes.test,
 		"Artifacts":    artifacts.test,
 		"Files":        testFiles,
 		"Models":       models.test,
 		"Versions":     modelVersions.test,
 		"Logged":       loggedModels.test,
+		"Assets":       assets.test,
 		"Families":     testFamilies,
 		"Runs":         runs.test,
 		"Search":       testSearch,
