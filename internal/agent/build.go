@@ -64,7 +64,7 @@ func (s *server) result(dir string) (r wire.BuildResult, err error) {
 	switch {
 	case err != nil:
 		return r, diskFault("read the build", err)
-	case ok && r.State == wire.BuildDone && !exists(r.Interpreter()):
+	case ok && r.State == wire.BuildDone && gone(r):
 		return wire.BuildResult{State: wire.BuildMissing}, nil
 	case ok:
 		return r, nil
@@ -72,6 +72,15 @@ func (s *server) result(dir string) (r wire.BuildResult, err error) {
 		return wire.BuildResult{State: wire.BuildRunning}, nil
 	}
 	return wire.BuildResult{State: wire.BuildMissing}, nil
+}
+
+// gone reports whether what a build made is no longer there. Where Docker does not answer, nobody knows.
+func gone(r wire.BuildResult) bool {
+	if r.Image == "" {
+		return !exists(r.Interpreter())
+	}
+	there, err := envbuild.ImageThere(context.Background(), r.Image)
+	return err == nil && !there
 }
 
 func (s *server) buildStatus(ref wire.BuildRef) (wire.BuildResult, error) {
@@ -129,7 +138,7 @@ func runBuild(ctx context.Context, dir string) error {
 		return err
 	}
 	defer log.Close()
-	r := envbuild.Run(ctx, rootOf(dir), b, log)
+	r := envbuild.RunWith(ctx, rootOf(dir), b, log, asker{rootOf(dir), b.Digest})
 	if ctx.Err() != nil {
 		return context.Cause(ctx) // the machine stops: the next builder goes on
 	}

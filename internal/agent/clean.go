@@ -15,6 +15,14 @@ import (
 // clean ends every job and build of the root and removes all that the agent made, and nothing else.
 func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 	items := []wire.Item{}
+	if !q.DryRun {
+		for kind, sub := range map[string]string{"job": jobsDir, "build": buildsDir} {
+			for _, dir := range s.folders(sub) {
+				s.end(kind, dir) // so that nothing is made in Docker any more
+			}
+		}
+	}
+	items = append(items, s.cleanDocker(q.DryRun)...)
 	for _, k := range []struct{ kind, sub string }{
 		{"job", jobsDir}, {"build", buildsDir}, {"environment", "envs"}, {"trash", trashDir},
 	} {
@@ -29,7 +37,7 @@ func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 			}
 		}
 	}
-	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home", "interpreters.json"} {
+	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home", relayDir, hookDir, "interpreters.json"} {
 		dir := filepath.Join(s.root, sub)
 		if !exists(dir) {
 			continue

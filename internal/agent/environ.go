@@ -20,7 +20,7 @@ var inherited = []string{
 }
 
 // environ returns the environment of a job, in the order of the names.
-func environ(j *jobSpec, own []string) []string {
+func environ(j *jobSpec, root string, own []string) []string {
 	env := map[string]string{}
 	for _, kv := range own {
 		if k, v, _ := strings.Cut(kv, "="); passes(k) {
@@ -35,6 +35,10 @@ func environ(j *jobSpec, own []string) []string {
 		env["CUDA_VISIBLE_DEVICES"] = gpus
 	}
 	maps.Copy(env, j.Env)
+	if j.Token != "" {
+		spare(env)
+		hook(env, root)
+	}
 	if j.Prefix != "" {
 		env["VIRTUAL_ENV"] = j.Prefix
 		env["PATH"] = filepath.Join(j.Prefix, "bin") + ":" + env["PATH"]

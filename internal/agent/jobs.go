@@ -166,7 +166,12 @@ func (s *server) release(ref wire.JobRef) (out wire.Empty, err error) {
 	if err := os.Rename(dir, to); err != nil && !os.IsNotExist(err) {
 		return out, diskFault("release the job", err)
 	}
-	go removeAll(to)
+	go func() {
+		if sp.Job.Image != "" { // its supervisor may have died before it did
+			_ = (&container{name: sp.Job.ID}).remove()
+		}
+		_ = removeAll(to)
+	}()
 	return out, nil
 }
 

@@ -97,6 +97,14 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 		return err
 	}
 	defer session.Close()
+	for name, begin := range map[string]func(*yamux.Stream) error{homeSocket: toHome, askSocket: asIs} {
+		l, err := listenIn(s.root, name)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		go offer(l, session, begin)
+	}
 	for {
 		st, err := session.AcceptStream()
 		if err != nil {

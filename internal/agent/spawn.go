@@ -86,7 +86,7 @@ func done(verb, dir string) bool {
 // and writes down how it ended for the next supervisor.
 func (s *server) bury(dir string) {
 	var p process
-	if ok, _ := readJSON(filepath.Join(dir, procFile), &p); !ok || p.BootID != s.boot {
+	if ok, _ := readJSON(filepath.Join(dir, procFile), &p); !ok || p.BootID != s.boot || p.PID == 0 { // 0: a container
 		return
 	}
 	if ws, ok := waitFor(p.PID); ok {

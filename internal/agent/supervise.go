@@ -36,6 +36,7 @@ type supervisor struct {
 	proc  process
 	child bool          // the process is our child; otherwise it was adopted
 	wake  chan struct{} // there may be an order
+	box   *container    // the job runs in it, not as a process of ours; nil: it does not
 	oom   int64         // times the kernel had killed in our control group, at the start
 }
 
@@ -71,6 +72,12 @@ func (s *supervisor) run() error {
 	}
 	if err := s.listen(); err != nil {
 		return err
+	}
+	if err := s.openRelay(); err != nil {
+		return err
+	}
+	if s.spec.Job.Image != "" {
+		return s.contain()
 	}
 	st, ended, err := s.takeOver()
 	if err != nil {
@@ -154,7 +161,7 @@ func (s *supervisor) start() (why string) {
 	if fi, err := os.Stat(cwd); err != nil || !fi.IsDir() {
 		return `the folder "` + s.spec.Job.Dir + `" is not in the code of the run`
 	}
-	env := environ(&s.spec.Job, os.Environ())
+	env := environ(&s.spec.Job, rootOf(s.dir), os.Environ())
 	program, argv, why := s.spec.argv(cwd, env)
 	if why != "" {
 		return why

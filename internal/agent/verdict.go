@@ -33,6 +33,9 @@ func (w *watching) status(e ended) wire.Status {
 func (w *watching) own(e ended, st wire.Status) wire.Status {
 	st.State = wire.JobFailed
 	switch {
+	case !e.known && w.box != nil:
+		st.Reason = "ExitUnknown"
+		st.Message = "its container was removed by somebody else, so that nobody saw how it ended"
 	case !e.known:
 		st.Reason = "ExitUnknown"
 		st.Message = "its supervisor was killed, so that nobody saw how the process ended"
@@ -51,6 +54,9 @@ func (w *watching) own(e ended, st wire.Status) wire.Status {
 // kernelKilled reports whether the kernel killed a process for memory while we watched. The
 // counter may be written a moment after the process died.
 func (w *watching) kernelKilled() bool {
+	if w.box != nil {
+		return w.box.state.OOMKilled
+	}
 	if w.oom < 0 {
 		return false
 	}

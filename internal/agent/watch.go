@@ -83,7 +83,7 @@ func (s *supervisor) watch(end <-chan ended) wire.Status {
 	w.orders = time.NewTicker(orderEvery)
 	defer w.orders.Stop()
 	var memory <-chan time.Time
-	if s.spec.Job.Memory > 0 {
+	if s.spec.Job.Memory > 0 && s.box == nil {
 		t := time.NewTicker(memoryEvery)
 		defer t.Stop()
 		memory = t.C
@@ -103,7 +103,7 @@ func (s *supervisor) watch(end <-chan ended) wire.Status {
 		case <-memory:
 			w.weigh()
 		case <-w.kill:
-			signalAll(s.proc.PID, s.reaper(), syscall.SIGKILL)
+			s.signal(syscall.SIGKILL)
 			w.kill = time.After(killEvery)
 		}
 	}
@@ -154,7 +154,7 @@ func (w *watching) stop(reason, message string, sig syscall.Signal) {
 		return
 	}
 	w.reason, w.message = reason, message
-	signalAll(w.proc.PID, w.reaper(), sig)
+	w.signal(sig)
 	grace := killEvery
 	if sig == syscall.SIGTERM {
 		grace = lastGrace
@@ -163,6 +163,15 @@ func (w *watching) stop(reason, message string, sig syscall.Signal) {
 		}
 	}
 	w.kill = time.After(grace)
+}
+
+// signal sends sig to the job.
+func (s *supervisor) signal(sig syscall.Signal) {
+	if s.box != nil {
+		s.box.signal(sig)
+		return
+	}
+	signalAll(s.proc.PID, s.reaper(), sig)
 }
 
 // reaper returns our pid where what the job leaves behind becomes our child, else 0.
@@ -176,7 +185,7 @@ func (s *supervisor) reaper() int {
 // sweep ends what the job's process left behind, so that nothing writes to a log that is complete
 // or keeps a GPU that is free.
 func (s *supervisor) sweep() {
-	if s.child && !s.childrenLeft() {
+	if s.box != nil || s.child && !s.childrenLeft() { // nothing outlives a container
 		return
 	}
 	if st, ok := readStat(s.proc.PID); ok && !s.child && st.start != s.proc.Start {

@@ -16,6 +16,7 @@ type Kind struct {
 	Summary       string   // one sentence: CLI help, web form, reference page
 	ComputeTypes  []string // its names on the wire: {"AKS", "Kubernetes"}; none: no foreign face shows it
 	Attached      bool     // the machines were there before and stay after (isAttachedCompute)
+	Relays        bool     // its jobs reach the server by HomeURL: see Job.Token
 	Implicit      bool     // every workspace has one without attaching: "local"
 	ResourceTypes []string // the ARM types it stands for: "Microsoft.Compute/virtualMachines"
 	Example       string   // flags of a usual attach, for the help: "--address 10.0.0.4 --user me"
@@ -68,6 +69,7 @@ type Target struct {
 	On      map[string][]Conn                           // by option path; the control plane opens and closes them
 	Pinned  map[string]string                           // what an Observation of it pinned, and users trusted since
 	Home    func(ctx context.Context) (net.Conn, error) // to the server's own listener, for relays
+	Tools   string                                      // folder of the server for programs that machines are given; "": none
 }
 
 // View is what Document sees of a target.

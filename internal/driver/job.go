@@ -20,8 +20,16 @@ type Job struct {
 	Slots   []Slot        // the places taken; none: the engine places the job
 	Memory  int64         // bytes the job may use; more ends it as out of memory; 0: no limit
 	Timeout time.Duration // from the start of the process; 0: none
-	Grace   time.Duration // between TERM and KILL when it is cancelled or timed out; 0: 10 s
+	// Token lets the job's process reach the server by HomeURL, on a target whose Kind relays; "": it does not.
+	Token string
+	Grace time.Duration // between TERM and KILL when it is cancelled or timed out; 0: 10 s
 }
+
+// What stands in values of Job.Env, on a target whose Kind relays, for what only it knows.
+const (
+	HomeURL = "{zaffre:home}" // https://HOST:PORT, by which the job's process, with Job.Token, reaches the server
+	HomeCA  = "{zaffre:ca}"   // path of a PEM file: the CA of that address, and the public ones
+)
 
 // Files is a set of files: what there is, and the bytes by hash, so that a target asks only
 // for those it lacks.

@@ -77,6 +77,11 @@ func (b *build) download(ctx context.Context, minor string) bool {
 	if strings.EqualFold(os.Getenv("UV_PYTHON_DOWNLOADS"), "never") {
 		return false
 	}
+	b.reach(ctx)
+	if b.proxy != nil && b.environ()["UV_PYTHON_INSTALL_MIRROR"] == "" {
+		b.log.printf("Python %s is not on this machine, and by way of the server come packages only.", minor)
+		return false
+	}
 	b.log.printf("Python %s is not on this machine; asking uv to download it.", minor)
 	ctx, cancel := context.WithTimeout(ctx, downloadTime)
 	defer cancel()

@@ -9,7 +9,9 @@
 //	envs/<digest>/env          an environment; zaffre.json, requirements.txt, pip.txt in it are ours
 //	envs/<digest>/env.lock     flock, held while it is built or removed
 //	envs/<digest>/env.trash-*  environments on their way out
-//	tools/uv                   uv, where the machine has none
+//	tools/uv                   uv that pip installed, where the machine has none
+//	tools/uv-<hash>            uv that the server gave, where the machine has none
+//	tools/ca.pem               certificates that the server trusts, for a machine without a route of its own
 //	pythons                    interpreters that uv downloaded
 //	uv-cache                   uv's cache, unless UV_CACHE_DIR is set
 //	interpreters.json          what Interpreters found
@@ -40,10 +42,17 @@ const (
 //
 // Reasons: PackageNotFound, ResolutionFailed, BuildFailed, RequirementInvalid, PathNotFound,
 // DiskFull, NetworkUnreachable, PythonMissing, UvMissing, CondaFailed, BuildCanceled,
-// BuildInvalid, EnvironmentUnwritable.
+// BuildInvalid, EnvironmentUnwritable; of images DockerMissing, DockerDenied, DockerUnusable, DockerRefused,
+// ImageInvalid, ImageNotFound, RegistryUnreachable.
 func Run(ctx context.Context, root string, b wire.Build, log io.Writer) wire.BuildResult {
-	bld := &build{root: root, Build: b, log: newLines(log)}
+	return RunWith(ctx, root, b, log, nil)
+}
+
+// RunWith is Run with a server that gives what the machine lacks: uv, and a way to the package index.
+func RunWith(ctx context.Context, root string, b wire.Build, log io.Writer, s Server) wire.BuildResult {
+	bld := &build{root: root, Build: b, log: newLines(log), server: s}
 	defer bld.log.flush()
+	defer func() { bld.proxy.close() }()
 	r, err := bld.run(ctx)
 	if err != nil {
 		r = bld.failed(ctx, err)
@@ -58,10 +67,16 @@ type build struct {
 	log      *lines
 	uv       string
 	warnings []string
+	held     *os.File // the lock of the environment
+
+	server  Server            // nil: none
+	reached bool              // it was found out whether the machine has a route to the index
+	proxy   *proxy            // by way of the server; nil: the machine's own
+	led     map[string]string // variables that lead there
 }
 
 func (b *build) run(ctx context.Context) (wire.BuildResult, error) {
-	if b.UserManaged {
+	if b.UserManaged && !b.inImage() {
 		return b.host(ctx)
 	}
 	if !validDigest(b.Digest) {
@@ -73,24 +88,32 @@ func (b *build) run(ctx context.Context) (wire.BuildResult, error) {
 	if err := os.MkdirAll(filepath.Dir(b.prefix()), 0o755); err != nil {
 		return wire.BuildResult{}, unwritable(err)
 	}
-	unlock, err := lock(ctx, b.prefix()+lockSuffix, func() { b.log.printf("Another build of this environment runs; waiting for it.") })
+	held, unlock, err := hold(ctx, b.prefix()+lockSuffix, func() { b.log.printf("Another build of this environment runs; waiting for it.") })
 	if err != nil {
 		return wire.BuildResult{}, err
 	}
 	defer unlock()
+	b.held = held
 	if r, ok := b.built(); ok {
 		return r, nil
 	}
 	if err := discard(b.prefix()); err != nil {
 		return wire.BuildResult{}, unwritable(err)
 	}
-	return b.make(ctx)
+	r, err := b.make(ctx)
+	if err != nil {
+		_ = discard(b.prefix()) // its space may be what the machine lacks
+	}
+	return r, err
 }
 
 // make builds into a folder that does not exist.
 func (b *build) make(ctx context.Context) (wire.BuildResult, error) {
 	for _, n := range b.Notes {
 		b.log.printf("Note: %s", n)
+	}
+	if b.inImage() {
+		return b.withImage(ctx)
 	}
 	way := b.withUV
 	if tool := b.condaTool(); len(b.Conda) > 0 && tool != "" {

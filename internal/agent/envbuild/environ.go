@@ -2,6 +2,7 @@ package envbuild
 
 import (
 	"bufio"
+	"cmp"
 	"maps"
 	"net/url"
 	"os"
@@ -38,13 +39,9 @@ func baseEnviron() []string {
 // uvEnviron returns uv's environment. uv reads none of pip's configuration, so what pip is told
 // about indexes and certificates, in variables and in its files, is told to uv in its own words.
 func (b *build) uvEnviron() []string {
-	env := map[string]string{
-		"UV_CACHE_DIR": filepath.Join(b.root, "uv-cache"),
-		"UV_LINK_MODE": linkMode(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1",
-	}
-	maps.Copy(env, fromPip(pipSettings()))
-	for _, kv := range baseEnviron() {
-		if name, value, _ := strings.Cut(kv, "="); value != "" {
+	env := b.environ()
+	for name, value := range b.led {
+		if value != "" {
 			env[name] = value
 		}
 	}
@@ -53,6 +50,31 @@ func (b *build) uvEnviron() []string {
 		out = append(out, name+"="+env[name])
 	}
 	return out
+}
+
+// environ returns what the machine says by itself.
+func (b *build) environ() map[string]string {
+	env := map[string]string{
+		"UV_CACHE_DIR": filepath.Join(b.root, "uv-cache"),
+		"UV_LINK_MODE": linkMode(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1",
+	}
+	if noCredentials() {
+		env["UV_CREDENTIALS_DIR"] = filepath.Join(b.root, "tools", "credentials") // uv makes the folder even if it keeps nothing there
+	}
+	maps.Copy(env, fromPip(pipSettings()))
+	for _, kv := range baseEnviron() {
+		if name, value, _ := strings.Cut(kv, "="); value != "" {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// noCredentials reports whether the user never logged in to an index by uv.
+func noCredentials() bool {
+	home, _ := os.UserHomeDir()
+	_, err := os.Stat(filepath.Join(cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(home, ".local/share")), "uv", "credentials"))
+	return err != nil
 }
 
 // fromPip translates pip's settings into uv's variables.

@@ -14,7 +14,7 @@ var (
 	notFound    = lazy(`(?i)\b(\S+) was not found in (?:the package registry|the provided package locations|the cache)|No matching distribution found for (\S+)`)
 	noVersion   = lazy(`(?i)there (?:is|are) no versions? of (\S+)`)
 	unsolvable  = lazy(`(?i)no solution found|are unsatisfiable|ResolutionImpossible`)
-	offline     = lazy(`(?i)dns error|tcp connect error|error sending request|network is unreachable|connection (?:refused|reset)|operation timed out|NewConnectionError|Failed to establish a new connection|certificate|network connectivity is disabled`)
+	offline     = lazy(`(?i)dns error|tunnel error|client error \(connect\)|tcp connect error|error sending request|network is unreachable|connection (?:refused|reset)|operation timed out|NewConnectionError|Failed to establish a new connection|certificate|network connectivity is disabled`)
 	failedBuild = lazy("(?i)failed to (?:build|prepare)(?: distributions)? *`?([^`\\s]*)`?|build backend returned an error|failed building wheel for (\\S+)")
 	badLine     = lazy("(?i)couldn't parse|unexpected '|expected package name|invalid requirement|the wheel filename|invalid version|unsupported requirement")
 	noPath      = lazy(`(?i)distribution not found at|no such file or directory|does not appear to be a Python project|file not found`)

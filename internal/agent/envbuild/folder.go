@@ -1,6 +1,7 @@
 package envbuild
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,6 +59,10 @@ func Built(root, digest string) (wire.BuildResult, bool) {
 	if err != nil || json.Unmarshal(text, &r) != nil || r.State != wire.BuildDone {
 		return r, false
 	}
+	if r.Image != "" {
+		there, err := ImageThere(context.Background(), r.Image)
+		return r, there && err == nil
+	}
 	if _, err := os.Stat(r.Python); err != nil { // a link whose interpreter is gone
 		return r, false
 	}
@@ -73,7 +78,7 @@ func Touch(root, digest string) {
 func (b *build) built() (wire.BuildResult, bool) {
 	r, ok := Built(b.root, b.Digest)
 	if ok {
-		b.log.printf("It is built already: Python %s in %s.", r.Version, r.Prefix)
+		b.log.printf("It is built already: Python %s in %s.", r.Version, cmp.Or(r.Image, r.Prefix))
 		Touch(b.root, b.Digest)
 	}
 	return r, ok
@@ -122,21 +127,27 @@ func discard(prefix string) error {
 // lockInterval is how often a held lock is tried again.
 const lockInterval = 50 * time.Millisecond
 
-// lock takes an flock; waiting is called once if it is held. The file stays: removing it would let
-// two processes hold two locks of one name.
+// lock takes an flock; waiting is called once if it is held.
 func lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
+	_, unlock, err = hold(ctx, name, waiting)
+	return unlock, err
+}
+
+// hold is lock, with the file that a program may inherit. The file stays: removing it would let two processes hold
+// two locks of one name.
+func hold(ctx context.Context, name string, waiting func()) (held *os.File, unlock func(), err error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, unwritable(err)
+		return nil, nil, unwritable(err)
 	}
 	for first := true; ; first = false {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return f, func() { release(f) }, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			f.Close()
-			return nil, unwritable(err)
+			return nil, nil, unwritable(err)
 		}
 		if first {
 			waiting()
@@ -144,10 +155,16 @@ func lock(ctx context.Context, name string, waiting func()) (unlock func(), err 
 		select {
 		case <-ctx.Done():
 			f.Close()
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		case <-time.After(lockInterval):
 		}
 	}
+}
+
+// release gives the lock back, whoever inherited it.
+func release(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	f.Close()
 }
 
 // tryLock takes an flock that nobody holds.

@@ -67,12 +67,13 @@ func (b *build) pipInstall(ctx context.Context, options []string, files ...strin
 			args = append(args, "--requirements", f)
 		}
 	}
+	b.reach(ctx)
 	b.log.mark()
 	err := b.uvRun(ctx, args...)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	return cmp.Or(classify(b.log.since(), b.Python), unknownFailure(b.log.since(), err))
+	return b.onTheWay(cmp.Or(classify(b.log.since(), b.Python), unknownFailure(b.log.since(), err)))
 }
 
 func (b *build) twoSteps(ctx context.Context, options []string, requirements, pip string) error {

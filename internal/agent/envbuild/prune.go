@@ -2,6 +2,8 @@ package envbuild
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // Prune removes environments that keep does not hold: those unused for longer than maxAge, and then
@@ -100,6 +103,11 @@ func (e entry) remove() (bool, error) {
 		return false, nil
 	}
 	defer unlock()
+	if r, ok := readMarker(e.path); ok && r.Image != "" {
+		if _, err := Docker(context.Background(), "image", "rm", r.Image); err != nil && fault.ReasonOf(err) != "DockerRefused" {
+			return false, err // the image stays, and so does what tells of it
+		}
+	}
 	if err := discard(e.path); err != nil {
 		return false, unwritable(err)
 	}
@@ -116,4 +124,10 @@ func size(dir string) (total int64) {
 		return nil
 	})
 	return total
+}
+
+// readMarker reads what Run answered.
+func readMarker(prefix string) (r wire.BuildResult, ok bool) {
+	text, err := os.ReadFile(filepath.Join(prefix, markerFile))
+	return r, err == nil && json.Unmarshal(text, &r) == nil
 }

@@ -21,9 +21,9 @@ func FindUV(root string) string {
 		return p
 	}
 	home, _ := os.UserHomeDir()
-	for _, p := range []string{
+	for _, p := range append(carried(root),
 		ownUV(root), filepath.Join(home, ".local/bin/uv"), filepath.Join(home, ".cargo/bin/uv"), "/usr/local/bin/uv", "/usr/bin/uv",
-	} {
+	) {
 		if info, err := os.Stat(p); err == nil && info.Mode()&0o111 != 0 && !info.IsDir() {
 			return p
 		}
@@ -33,7 +33,8 @@ func FindUV(root string) string {
 
 func ownUV(root string) string { return filepath.Join(root, "tools", "uv", "bin", "uv") }
 
-// findOrMakeUV returns uv, installed below root by any interpreter that has pip where there is none.
+// findOrMakeUV returns uv; where there is none, the server's, or one that any interpreter with pip installs below
+// root.
 func (b *build) findOrMakeUV(ctx context.Context) (string, error) {
 	if uv := FindUV(b.root); uv != "" {
 		return uv, nil
@@ -50,7 +51,11 @@ func (b *build) findOrMakeUV(ctx context.Context) (string, error) {
 	if uv := FindUV(b.root); uv != "" {
 		return uv, nil
 	}
-	b.log.printf("uv is not on this machine; installing it into %s.", filepath.Join(tools, "uv"))
+	b.log.printf("uv is not on this machine.")
+	if uv, err := b.askUV(ctx); uv != "" || err != nil {
+		return uv, err
+	}
+	b.log.printf("Installing uv into %s.", filepath.Join(tools, "uv"))
 	return b.makeUV(ctx, tools)
 }
 
@@ -124,8 +129,12 @@ func (b *build) tryUV(ctx context.Context, tmp string, commands [][]string) bool
 }
 
 func (b *build) uvMissing(tried []string) error {
-	if e := classify(b.log.since(), b.Python); e != nil && (e.Reason == "DiskFull" || e.Reason == "NetworkUnreachable") {
+	said := b.log.since()
+	if e := classify(said, b.Python); e != nil && e.Reason == "DiskFull" {
 		return e
+	}
+	if offline().MatchString(strings.Join(said, " ")) { // pip says at last that it found no version
+		return unreachable(said)
 	}
 	why := "no Python 3.8 or newer is there to install it"
 	if len(tried) > 0 {
@@ -142,6 +151,16 @@ func (b *build) uvRun(ctx context.Context, args ...string) error {
 	return b.command(ctx, b.uvEnviron(), append([]string{b.uv}, args...))
 }
 
+// ask runs a program as uvRun does and returns what it says, "" where it fails.
+func (b *build) ask(ctx context.Context, argv ...string) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Dir, cmd.WaitDelay = b.uvEnviron(), b.root, time.Second
+	out, _ := cmd.Output()
+	return string(out)
+}
+
 // killDelay is how long a stopped program has to end before its output is no longer waited for.
 const killDelay = 5 * time.Second
 
@@ -150,6 +169,9 @@ func (b *build) command(ctx context.Context, env, argv []string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env, cmd.Dir = env, b.root
 	cmd.Stdout, cmd.Stderr = b.log, b.log
+	if b.held != nil { // a builder that is killed leaves programs behind: the lock is held as long as they work
+		cmd.ExtraFiles = []*os.File{b.held}
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = killDelay

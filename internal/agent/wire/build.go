@@ -15,6 +15,8 @@ type Build struct {
 	UserManaged  bool     `json:"user_managed,omitzero"` // use Interpreter as it is, build nothing
 	Interpreter  string   `json:"interpreter,omitzero"`  // a path or a name; "" is "python3"
 	Interpreters []string `json:"interpreters,omitzero"` // more folders or paths to look for Pythons
+	BaseImage    string   `json:"base_image,omitzero"`   // make it in an image that starts from this one
+	Dockerfile   []byte   `json:"dockerfile,omitzero"`   // or from what this makes
 }
 
 // The states of a build.
@@ -30,8 +32,9 @@ type BuildResult struct {
 	State    string   `json:"state"`
 	Prefix   string   `json:"prefix,omitzero"`  // the folder with bin/python, once done
 	Python   string   `json:"python,omitzero"`  // the interpreter, once done; the user's own when user-managed
+	Image    string   `json:"image,omitzero"`   // the image, once done, instead of Prefix and Python
 	Version  string   `json:"version,omitzero"` // of the interpreter: "3.10.13"
-	Way      string   `json:"way,omitzero"`     // "uv", "conda", "host"
+	Way      string   `json:"way,omitzero"`     // "uv", "conda", "image", "host"
 	Warnings []string `json:"warnings,omitzero"`
 	Reason   string   `json:"reason,omitzero"` // of a failure, as in fault.Error
 	Message  string   `json:"message,omitzero"`

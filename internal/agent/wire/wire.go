@@ -35,6 +35,9 @@ const (
 	OpReadDir     = "readdir"      // Path -> []FileInfo
 	OpRemove      = "remove"       // Path -> Empty
 	OpDial        = "dial"         // Dial -> Empty, then bytes both ways
+
+	// OpHome is opened by the agent: after the request bytes go both ways, to the server's own listener.
+	OpHome = "home" // Empty, then bytes both ways
 )
 
 // Request opens a stream.
@@ -64,11 +67,19 @@ type Job struct {
 	Files   []File            `json:"files,omitzero"`
 	Prefix  string            `json:"prefix,omitzero"` // of the runtime
 	Python  string            `json:"python,omitzero"` // user-managed interpreter
+	Image   string            `json:"image,omitzero"`  // run in a container of it; Python is then the image's
 	GPUs    []int             `json:"gpus,omitzero"`   // of its slots
 	Memory  int64             `json:"memory,omitzero"` // bytes
 	Timeout time.Duration     `json:"timeout,omitzero"`
 	Grace   time.Duration     `json:"grace,omitzero"`
+	Token   string            `json:"token,omitzero"` // of the run: its process reaches the server with it
 }
+
+// What stands in values of Job.Env for what only the agent knows.
+const (
+	HomeURL = "{zaffre:home}" // the address by which the job's process reaches the server
+	HomeCA  = "{zaffre:ca}"   // a file with the certificates that it may trust: that address's, and the public ones
+)
 
 // JobRef names a job, and a place in it where the operation needs one.
 type JobRef struct {

@@ -8,13 +8,14 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // Kind returns the kind.
 func Kind() driver.Kind {
 	return driver.Kind{
-		Name: "local", Attached: true, Implicit: true,
+		Name: "local", Attached: true, Implicit: true, Relays: true,
 		Summary: "The machine on which the server itself runs.",
 		Options: []driver.Option{
 			{
@@ -76,6 +77,7 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 		Session:      agentx.NewSession(func(ctx context.Context) (io.ReadWriteCloser, error) { return p.start(ctx) }),
 		Interpreters: texts(t.Options["interpreters"]),
 	}
+	c.agent.Home, c.agent.UV = t.Home, uvx.New(t.Tools)
 	return c, nil
 }
 

@@ -43,7 +43,7 @@ func harness(t *testing.T, user string) drivertest.Harness {
 		return driver.Target{ID: "refused", Options: map[string]any{"user": "same", "workDirectory": t.TempDir(), name: v}}
 	}
 	return drivertest.Harness{
-		Kind: local.Kind(), Target: target, Alias: &alias, Script: script, Crash: crash,
+		Kind: local.Kind(), Target: target, Alias: &alias, Script: drivertest.POSIX, Crash: crash,
 		Restart: func(t *testing.T) { restart(t, target) },
 		Refusals: []drivertest.Refusal{
 			{Name: "user", Target: with("user", "no-such-user"), Check: "user", Code: fault.Precondition, Reason: "UserUnknown"},
@@ -85,48 +85,6 @@ func newTarget(t *testing.T, user string) driver.Target {
 		}
 	})
 	return target
-}
-
-func script(what string, args ...string) []string {
-	sh := func(text string) []string { return append([]string{"sh", "-c", text, "sh"}, args...) }
-	switch what {
-	case "exit":
-		return sh(`exit "$1"`)
-	case "print":
-		return sh(`printf '%s\n' "$1"`)
-	case "hang":
-		return []string{"sleep", "600"}
-	case "stubborn":
-		return sh(`trap '' TERM; echo ready; while :; do sleep 1; done`)
-	case "signal":
-		return sh(`kill -"$1" $$`)
-	case "write":
-		return sh(`mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1"`)
-	case "write-and-fail":
-		return sh(`mkdir -p "$(dirname "$1")" && printf %s "$2" > "$1"; exit 1`)
-	case "args":
-		return sh(`printf '%s\n' "$@"`)
-	case "env":
-		return sh(`eval "printf %s \"\$$1\""`)
-	case "list":
-		return sh(`find . \( -path ./outputs -o -path ./logs \) -prune -o \( -type f -o -type l \) -print |
-			while IFS= read -r f; do
-				if [ -L "$f" ]; then printf 'link %s %s\n' "${f#./}" "$(readlink "$f")"; continue; fi
-				kind=file; [ -x "$f" ] && kind=exec
-				printf '%s %s %s\n' $kind "${f#./}" "$(cat "$f")"
-			done`)
-	case "eat":
-		return append([]string{"python", "-c", "import sys, time; b = b'x' * int(sys.argv[1]); time.sleep(600)"}, args...)
-	case "children":
-		return sh(`setsid sleep 600 & echo $!`)
-	case "missing":
-		return []string{"missing-program"}
-	case "missing-script":
-		return []string{"python", "missing.py"}
-	case "python":
-		return append([]string{"python", "-c"}, args...)
-	}
-	return nil
 }
 
 // crash kills the agent's serving process.

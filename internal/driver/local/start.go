@@ -179,7 +179,7 @@ var passed = []string{
 	"NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTPLIB2_CA_CERTS",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy",
-	"PIP_*", "UV_*", "CONDA_*", "MAMBA_*",
+	"PIP_*", "UV_*", "CONDA_*", "MAMBA_*", "DOCKER_*",
 }
 
 // ownOnly are those that mean something only to the server's own user.

@@ -20,6 +20,7 @@ func (c *Conn) Build(ctx context.Context, digest string, d driver.Definition) er
 		return err
 	}
 	w.Interpreters = c.Interpreters
+	c.routes.open(w)
 	_, err = call[wire.Empty](ctx, c.Session, wire.OpBuild, w)
 	return err
 }
@@ -28,6 +29,7 @@ func (c *Conn) Build(ctx context.Context, digest string, d driver.Definition) er
 func buildOf(digest string, d driver.Definition) (wire.Build, error) {
 	w := wire.Build{
 		Digest: digest, Python: d.Python, Exact: d.Exact, UserManaged: d.UserManaged, Interpreter: d.Interpreter,
+		BaseImage: d.BaseImage, Dockerfile: d.Dockerfile,
 	}
 	if d.UserManaged {
 		return w, nil
@@ -73,12 +75,15 @@ func withoutPip(spec []byte) ([]byte, error) {
 // BuildStatus implements driver.EnvBuilder.
 func (c *Conn) BuildStatus(ctx context.Context, digest string) (driver.BuildStatus, error) {
 	r, err := call[wire.BuildResult](ctx, c.Session, wire.OpBuildStatus, wire.BuildRef{Digest: digest})
+	c.routes.seen(digest, r.State, err)
 	st := driver.BuildStatus{
 		State: driver.BuildState(r.State), Way: r.Way, Python: r.Version, Warnings: r.Warnings,
 		Reason: r.Reason, Message: r.Message, Fix: r.Fix,
 	}
 	switch {
 	case st.State != driver.BuildDone:
+	case r.Image != "":
+		st.Runtime.Image = r.Image
 	case r.Prefix != "":
 		st.Runtime.Prefix = r.Prefix
 	default:

@@ -69,14 +69,8 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 func jobOf(ctx context.Context, job driver.Job) (wire.Job, error) {
 	j := wire.Job{
 		ID: job.ID, Run: job.Run, Attempt: job.Attempt, Command: job.Command, Dir: job.Dir, Env: job.Env,
-		Prefix: job.Runtime.Prefix, Python: job.Runtime.Python,
-		Memory: job.Memory, Timeout: job.Timeout, Grace: job.Grace,
-	}
-	if job.Runtime.Image != "" {
-		return j, &fault.Error{
-			Code: fault.Unsupported, Reason: "ImagesUnsupported", What: "the job cannot be started",
-			Why: "its environment is an image, and this target runs processes", Fix: "choose a target that runs images",
-		}
+		Prefix: job.Runtime.Prefix, Python: job.Runtime.Python, Image: job.Runtime.Image,
+		Memory: job.Memory, Timeout: job.Timeout, Grace: job.Grace, Token: job.Token,
 	}
 	for _, s := range job.Slots {
 		j.GPUs = append(j.GPUs, s.GPUs...)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -29,8 +30,15 @@ const (
 // Session keeps one agent running and shares its channel among many callers. The agent is started
 // by the first call and again by the first call after it died. The zero value is of no use.
 type Session struct {
-	start Starter
-	gate  chan struct{} // held while channel is read or changed
+	// Home is where the processes of jobs find the server; nil: they do not. It is set before the first call.
+	Home Home
+	// UV is what builds are given of the server's: uv, and the way to package indexes; nil: nothing. It is set
+	// before the first call.
+	UV *uvx.Store
+
+	start  Starter
+	routes routes
+	gate   chan struct{} // held while channel is read or changed
 
 	channel *channel
 	failed  error         // why the last start failed
@@ -61,6 +69,16 @@ func (s *Session) Close() error {
 	err := s.channel.mux.Close()
 	s.channel = nil
 	return err
+}
+
+// HangUp ends the agent. The next call starts one again.
+func (s *Session) HangUp() {
+	s.gate <- struct{}{}
+	defer func() { <-s.gate }()
+	if s.channel != nil {
+		_ = s.channel.mux.Close()
+		s.channel = nil
+	}
 }
 
 // Hello returns who the agent is.
@@ -113,6 +131,7 @@ func (s *Session) dial(ctx context.Context) (*channel, error) {
 		return nil, goneFault(err)
 	}
 	c := &channel{mux: mux}
+	go s.accept(c)
 	if c.hello, err = ask[wire.Hello](ctx, c, wire.OpHello, wire.Empty{}); err == nil && c.hello.Version != wire.Version {
 		err = &fault.Error{
 			Code: fault.Unavailable, Reason: "AgentVersion", What: "the agent on the target is of another version",

@@ -32,6 +32,15 @@ func (l Login) Describe() string {
 	return strings.Join(list, ", ")
 }
 
+// PublicKey returns the public part of the private key, as it stands in authorized_keys; "" if there is none.
+func (l Login) PublicKey() string {
+	s, err := l.signer()
+	if err != nil || s == nil {
+		return ""
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.PublicKey())))
+}
+
 // signer reads the private key; nil if there is none.
 func (l Login) signer() (ssh.Signer, error) {
 	switch {
