@@ -38,7 +38,7 @@ func (c *conn) gather(ctx context.Context) (facts, error) {
 	out := &capped{}
 	errs := &capped{}
 	begin := time.Now()
-	exit, err := c.Script(ctx, gatherScript, []string{c.work}, driver.Stdio{Out: out, Err: errs})
+	exit, err := c.Script(ctx, workScript+gatherScript, []string{c.work}, driver.Stdio{Out: out, Err: errs})
 	if err != nil {
 		return facts{}, err
 	}

@@ -29,13 +29,6 @@ say home "$HOME"
 [ -w "$HOME" ] && say home.writable yes
 
 at work
-case $1 in
-'') work=$HOME/.zaffre ;;
-/*) work=$1 ;;
-'~') work=$HOME ;;
-'~/'*) work=$HOME/${1#??} ;;
-*) work=$HOME/$1 ;;
-esac
 say work "$work"
 d=$work
 while [ ! -e "$d" ] && [ "$d" != / ] && [ "$d" != . ]; do d=$(dirname -- "$d"); done

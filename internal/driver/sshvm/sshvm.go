@@ -4,11 +4,15 @@ package sshvm
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshx"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -36,7 +40,7 @@ const (
 func Kind() driver.Kind {
 	return driver.Kind{
 		Name: "sshvm", Summary: "A Linux machine reached by SSH.",
-		ComputeTypes: []string{"VirtualMachine"}, Attached: true,
+		ComputeTypes: []string{"VirtualMachine"}, Attached: true, Relays: true,
 		Example: "--address 10.0.0.4 --user me --key-file ~/.ssh/id_ed25519", ResourceTypes: []string{"Microsoft.Compute/virtualMachines"},
 		Options: []driver.Option{
 			{Path: optAddress, Type: driver.String, Help: "name or IP address of the machine, as seen from the server or from the jump host"},
@@ -75,8 +79,13 @@ func document(v driver.View) map[string]any {
 // shared has a name of its own here, so that conn's Observe is not hidden by it.
 type shared = sshx.Conn
 
+// jobs has a name of its own for the same reason.
+type jobs = agentx.Conn
+
+// conn reaches the machine itself over SSH, and its runs through the agent on it.
 type conn struct {
 	*shared
+	*jobs
 	config sshx.Config
 	id     string
 	work   string // the option
@@ -86,7 +95,29 @@ type conn struct {
 var _ interface {
 	driver.Host
 	driver.Shell
+	driver.Runner
+	driver.Watcher
+	driver.LogReader
+	driver.Outputs
+	driver.EnvBuilder
+	driver.Cleaner
 } = (*conn)(nil)
+
+// Exec implements driver.Host.
+func (c *conn) Exec(ctx context.Context, argv []string, std driver.Stdio) (exit int, err error) {
+	return c.shared.Exec(ctx, argv, std)
+}
+
+// FS implements driver.Host.
+func (c *conn) FS() driver.FS { return c.shared.FS() }
+
+// Dial implements driver.Host.
+func (c *conn) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return c.shared.Dial(ctx, network, addr)
+}
+
+// Close implements driver.Conn. The agent ends, what it supervises goes on.
+func (c *conn) Close() error { return errors.Join(c.jobs.Close(), c.shared.Close()) }
 
 const (
 	minTimeout = 100 * time.Millisecond
@@ -131,6 +162,8 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 		c.config.Via = append(c.config.Via, host)
 	}
 	c.shared = sshx.New(c.config)
+	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.startAgent)}
+	c.jobs.Home, c.jobs.UV = t.Home, uvx.New(t.Tools)
 	return c, nil
 }
 

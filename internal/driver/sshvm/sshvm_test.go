@@ -7,15 +7,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/zaffre-ml/zaffre/internal/agent"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/id"
 )
 
 // vm returns the machine vm1 of test/engines/sshd.sh, whose environment TEST_SSHD stands for.
@@ -85,9 +88,7 @@ func connect(t testing.TB, target driver.Target) driver.Conn {
 
 func TestConformance(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Harness {
-		good := vm(t)
-		alias := vm(t)
-		alias.ID = "t2"
+		good, alias := own(t, vm(t)), own(t, vm(t))
 		alias.Options["hostKey"] = fingerprint(t, "ssh-rsa") // whichever of its keys is asked for, it is the same machine
 		alias.Secrets = map[string]string{"administratorAccount.password": os.Getenv("ENGINES_VM_PASSWORD")}
 		wrong := at(t, os.Getenv("ENGINES_VM1"))
@@ -101,7 +102,8 @@ func TestConformance(t *testing.T) {
 		port.Options["sshPort"] = int64(70000)
 		return drivertest.Harness{
 			Kind: sshvm.Kind(), Target: good, Alias: &alias,
-			Script: func(string, ...string) []string { return nil },
+			Script: drivertest.POSIX,
+			Crash:  func(t *testing.T, c driver.Conn) { crash(t, c, good) },
 			Refusals: []drivertest.Refusal{
 				{Name: "WrongPassword", Target: wrong, Check: "authentication", Code: fault.Unauthorized, Reason: "PasswordRefused"},
 				{Name: "ClosedPort", Target: closed, Check: "tcp", Code: fault.Unavailable, Reason: "ConnectionRefused"},
@@ -109,8 +111,63 @@ func TestConformance(t *testing.T) {
 				{Name: "NoAddress", Target: nowhere, Check: "address", Code: fault.Precondition, Reason: "AddressUnknown"},
 				{Name: "NoSuchPort", Target: port, Code: fault.Invalid, Reason: "OptionInvalid"},
 			},
+			BlackHole: blackHole(t),
+			Definition: func(what string) *driver.Definition {
+				if what == "tiny" {
+					return &driver.Definition{UserManaged: true, Interpreter: "python3"}
+				}
+				return &driver.Definition{UserManaged: true, Interpreter: "/no/such/python"}
+			},
 		}
 	})
+}
+
+// TestMain makes the test binary the agent where it is started as one: it carries itself to the machine.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == agent.Verb {
+		syscall.Exit(agent.Main(os.Args[1:])) // not os.Exit: the race detector makes that one sleep
+	}
+	os.Exit(m.Run())
+}
+
+// own gives a target an ID of its own, and takes what it leaves on the machine away.
+func own(t *testing.T, target driver.Target) driver.Target {
+	target.ID = strings.ToLower(id.New())
+	target.Options["workDirectory"] = ".zaffre-test"
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		c, err := sshvm.Kind().Connect(ctx, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.(driver.Cleaner).Clean(ctx, false); err != nil {
+			t.Errorf("it cannot be cleaned: %v", err)
+		}
+	})
+	return target
+}
+
+// crash kills the target's agent.
+func crash(t *testing.T, c driver.Conn, target driver.Target) {
+	t.Helper()
+	exit, err := c.(driver.Host).Exec(t.Context(), []string{"pkill", "-KILL", "-f", "agent serve --root .*/" + target.ID}, driver.Stdio{})
+	if err != nil || exit > 1 {
+		t.Errorf("killing the agent: exit %d, %v", exit, err)
+	}
+}
+
+// blackHole takes connections and says nothing.
+func blackHole(t *testing.T) *driver.Target {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	target := at(t, l.Addr().String())
+	target.Secrets["administratorAccount.password"] = "unheard"
+	return &target
 }
 
 func TestObserve(t *testing.T) {

@@ -1,0 +1,144 @@
+package sshvm
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/agent/carry"
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+var (
+	//go:embed work.sh
+	workScript string
+	//go:embed start.sh
+	startScript string
+	//go:embed send.sh
+	sendScript string
+)
+
+// sendWithin bounds how long the agent's binary may take to the machine.
+const sendWithin = 5 * time.Minute
+
+// binary is the agent for one architecture.
+type binary struct {
+	bytes []byte
+	hash  string // the name of its version
+}
+
+// binaries are the agents that this build can send, by architecture. One that carries none is the agent itself.
+var binaries = sync.OnceValue(func() map[string]binary {
+	out := map[string]binary{}
+	for _, arch := range []string{"amd64", "arm64"} {
+		b, ok := carry.Binary("linux", arch)
+		if !ok && arch == runtime.GOARCH {
+			b, _ = os.ReadFile("/proc/self/exe")
+		}
+		if len(b) > 0 {
+			sum := sha256.Sum256(b)
+			out[arch] = binary{b, hex.EncodeToString(sum[:8])}
+		}
+	}
+	return out
+})
+
+// startAgent starts the agent on the machine, where it is sent to first if it is not there.
+func (c *conn) startAgent(ctx context.Context) (io.ReadWriteCloser, error) {
+	for sent := false; ; sent = true {
+		s, said, err := c.tryAgent(ctx)
+		if s != nil || err != nil {
+			return s, err
+		}
+		arch, name, _ := strings.Cut(said, " ")
+		b, ok := binaries()[arch]
+		switch {
+		case !ok:
+			return nil, noAgentFor(arch)
+		case sent:
+			return nil, workFaultOf("what was written is not there: "+name, nil)
+		}
+		if err := c.sendAgent(ctx, name, b); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// tryAgent starts the agent, or returns what the machine said that has not this version of it.
+func (c *conn) tryAgent(ctx context.Context) (io.ReadWriteCloser, string, error) {
+	all := binaries()
+	s, err := c.shared.Begin(ctx, workScript+startScript, []string{c.work, c.id, all["amd64"].hash, all["arm64"].hash})
+	if err != nil {
+		return nil, "", err
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(s, first); err != nil {
+		s.Close()
+		return nil, "", agentFault(err, s.Said())
+	}
+	if first[0] == '+' {
+		return s, "", nil
+	}
+	rest, _ := io.ReadAll(io.LimitReader(s, 4<<10))
+	s.Close()
+	return nil, string(rest), nil
+}
+
+// sendAgent puts the binary onto the machine.
+func (c *conn) sendAgent(ctx context.Context, name string, b binary) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin) // what the caller has not the time for, the next one finds
+	defer cancel()
+	errs := &capped{}
+	exit, err := c.Script(ctx, sendScript, []string{name, strconv.Itoa(len(b.bytes))}, driver.Stdio{In: bytes.NewReader(b.bytes), Err: errs})
+	if err != nil {
+		return err
+	}
+	if exit != 0 {
+		return workFaultOf(strings.TrimSpace(errs.text.String()), nil)
+	}
+	return nil
+}
+
+func noAgentFor(arch string) error {
+	return &fault.Error{
+		Code: fault.Unsupported, Reason: "AgentMissing", What: "no run can be started on the machine",
+		Why: fmt.Sprintf("this server has no agent for %q: it was built without", arch), Fix: "run a server that was built by: make build",
+	}
+}
+
+func workFaultOf(said string, err error) error {
+	f := &fault.Error{
+		Code: fault.Precondition, Reason: "AgentNotSent", What: "no run can be started on the machine",
+		Why: "the agent cannot be written below the work directory", Fix: "free space there, or see who may write; run: zaffre compute show NAME", Err: err,
+	}
+	if said != "" {
+		f.Evidence = []string{said}
+	}
+	return f
+}
+
+// agentFault says that the agent did not come up, in the machine's own words.
+func agentFault(err error, said string) error {
+	if fault.ReasonOf(err) != "" {
+		return err
+	}
+	f := &fault.Error{
+		Code: fault.Unavailable, Reason: "AgentNotStarted", What: "the agent on the machine does not start",
+		Why: "its process could not be started or ended at once", Fix: "look at memory, disk and processes there; run: zaffre compute ssh NAME", Err: err,
+	}
+	if said != "" {
+		f.Evidence = []string{said}
+	}
+	return f
+}
