@@ -224,7 +224,7 @@ func (a *api) deleteCompute(w http.ResponseWriter, r *http.Request) error {
 			Fix: "detach it: underlyingResourceAction=Detach; run: zaffre compute detach " + t.Name, Field: "underlyingResourceAction",
 		}
 	}
-	if _, err := a.Computes.Detach(r.Context(), k, compute.DetachOptions{}); err != nil {
+	if _, err := a.Computes.Detach(r.Context(), k, compute.DetachOptions{Leave: true}); err != nil {
 		return err
 	}
 	a.accept(w, r, t, operationOf(t, verbDetach, nil))

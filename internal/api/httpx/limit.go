@@ -1,9 +1,13 @@
 package httpx
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
 // Deadline bounds the time of ordinary requests: the answer must be written by then. Handlers that
@@ -49,7 +53,8 @@ func (s *Stream) Flush() error {
 }
 
 // Upload is the request's body for handlers that read for long: as long as bytes come, it goes on; a
-// sender that pauses for a minute is cut off. max bounds its size: see http.MaxBytesReader.
+// sender that pauses for a minute is cut off. max bounds its size: beyond it reading fails with fault.Invalid,
+// Reason "BodyTooLarge".
 func Upload(w http.ResponseWriter, r *http.Request, max int64) io.ReadCloser {
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetWriteDeadline(time.Time{}) // set anew when the body was read
@@ -67,6 +72,12 @@ func (u *upload) Read(p []byte) (int, error) {
 	if err != nil {
 		_ = u.ctl.SetReadDeadline(time.Time{})
 		_ = u.ctl.SetWriteDeadline(time.Now().Add(patience))
+	}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = &fault.Error{
+			Code: fault.Invalid, Reason: "BodyTooLarge", What: "the server does not take this file",
+			Why: fmt.Sprintf("it is larger than %d bytes", large.Limit), Fix: "raise the limit; run: zaffre serve --help", Err: err,
+		}
 	}
 	return n, err
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -154,7 +153,7 @@ func (a *api) file(w http.ResponseWriter, r *http.Request, l locator, listing bo
 		return download(w, r, h, l.path)
 	case http.MethodPut:
 		if err := h.put(r.Context(), l.path, httpx.Upload(w, r, a.FileLimit)); err != nil {
-			return tooLarge(err)
+			return err
 		}
 	case http.MethodDelete:
 		if err := removeAll(r.Context(), h, l.path); err != nil {
@@ -168,17 +167,6 @@ func (a *api) file(w http.ResponseWriter, r *http.Request, l locator, listing bo
 	}
 	writeJSON(w, nil)
 	return nil
-}
-
-func tooLarge(err error) error {
-	large, ok := errors.AsType[*http.MaxBytesError](err)
-	if !ok {
-		return err
-	}
-	return &fault.Error{
-		Code: fault.Invalid, Reason: "BodyTooLarge", What: "the server does not take this file",
-		Why: "it is larger than " + strconv.FormatInt(large.Limit, 10) + " bytes", Fix: "raise the limit; run: zaffre serve --help",
-	}
 }
 
 // entries lists one level; names come with a prefix.
@@ -221,14 +209,14 @@ func download(w http.ResponseWriter, r *http.Request, h holder, name string) err
 	if err != nil {
 		return err
 	}
-	content := &reader{ctx: r.Context(), size: f.Size, body: body, open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	content := httpx.NewSeeker(r.Context(), f.Size, body, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 		again, body, err := h.open(ctx, name, offset)
 		if err == nil && again.Hash != f.Hash {
 			body.Close()
 			err = errors.New("the file was replaced while it was read")
 		}
 		return body, err
-	}}
+	})
 	defer content.Close()
 	head := w.Header()
 	head.Set("Content-Type", "application/octet-stream")
@@ -237,54 +225,6 @@ func download(w http.ResponseWriter, r *http.Request, h holder, name string) err
 	head.Set("ETag", `"`+f.Hash+`"`)
 	http.ServeContent(httpx.Download(w), r, "", time.Time{}, content)
 	return nil
-}
-
-// reader is a file that is opened anew where somebody seeks to.
-type reader struct {
-	ctx      context.Context // of the request that it serves
-	open     func(ctx context.Context, offset int64) (io.ReadCloser, error)
-	size     int64
-	at, next int64 // where body is, and where the next Read starts
-	body     io.ReadCloser
-}
-
-func (f *reader) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.next
-	case io.SeekEnd:
-		offset += f.size
-	}
-	if offset < 0 {
-		return 0, errors.New("seek before the start")
-	}
-	f.next = offset
-	return offset, nil
-}
-
-func (f *reader) Read(p []byte) (int, error) {
-	if f.next >= f.size {
-		return 0, io.EOF
-	}
-	if f.at != f.next || f.body == nil {
-		f.Close()
-		body, err := f.open(f.ctx, f.next)
-		if err != nil {
-			return 0, err
-		}
-		f.body, f.at = body, f.next
-	}
-	n, err := f.body.Read(p)
-	f.at += int64(n)
-	f.next = f.at
-	return n, err
-}
-
-func (f *reader) Close() {
-	if f.body != nil {
-		f.body.Close()
-		f.body = nil
-	}
 }
 
 // listArtifacts is the listing by the run's ID.

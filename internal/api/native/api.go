@@ -40,6 +40,7 @@ const Prefix = "/api/v1"
 type Deps struct {
 	Identity     *identity.Service
 	Workspaces   *workspace.Service
+	Vault        *workspace.Vault
 	Inventory    *inventory.Service
 	Computes     *compute.Service
 	Environments *environment.Service
@@ -94,6 +95,7 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesServer()
 	a.routesAzure()
 	a.routesInventory()
+	a.routesSecrets()
 	a.routesComputes()
 	a.routesShell()
 	a.routesEnvironments()

@@ -3,7 +3,6 @@ package native
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -27,8 +26,6 @@ func serveArtifact(w http.ResponseWriter, r *http.Request, file object.File, con
 	h.Set("ETag", `"`+file.Hash+`"`)
 	http.ServeContent(httpx.Download(w), r, "", time.Time{}, content)
 }
-
-type opener func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
 // fileMax bounds a file that clients upload.
 const fileMax = 1 << 40
@@ -112,51 +109,4 @@ func toListed(e object.Entry) client.Artifact {
 
 func toArtifact(f object.File) client.Artifact {
 	return client.Artifact{Path: f.Path, Size: f.Size, Hash: f.Hash, Created: f.Created.UTC()}
-}
-
-// artifactFile is a file whose reader is opened anew where somebody seeks to.
-type artifactFile struct {
-	ctx      context.Context // of the request that it serves
-	open     opener
-	size     int64
-	at, next int64 // where body is, and where the next Read starts
-	body     io.ReadCloser
-}
-
-func (f *artifactFile) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.next
-	case io.SeekEnd:
-		offset += f.size
-	}
-	if offset < 0 {
-		return 0, errors.New("seek before the start")
-	}
-	f.next = offset
-	return offset, nil
-}
-
-func (f *artifactFile) Read(p []byte) (int, error) {
-	if f.at != f.next || f.body == nil {
-		f.Close()
-		body, err := f.open(f.ctx, f.next)
-		if err != nil {
-			httpx.Failed(f.ctx, err)
-			return 0, err
-		}
-		f.body, f.at = body, f.next
-	}
-	n, err := f.body.Read(p)
-	f.at += int64(n)
-	f.next = f.at
-	return n, err
-}
-
-// Close closes the reader that is open.
-func (f *artifactFile) Close() {
-	if f.body != nil {
-		f.body.Close()
-		f.body = nil
-	}
 }

@@ -112,13 +112,13 @@ func TestNothingIsForgotten(t *testing.T) {
 		"Artifact":    zeros(toArtifact(filled[run.Artifact]()), "Folder"),
 		"Model":       zeros(toModel(filled[model.Model]())),
 		"Version":     zeros(toVersion(filled[model.Version]())),
-		"NewVersion":  zeros(fromVersionRequest("ws", "m", filled[client.ModelVersionRequest]())),
+		"NewVersion":  zeros(fromVersionRequest("ws", "m", filled[client.ModelVersionRequest]()), "Owner", "Definition"), // those are other faces'
 		"Change":      zeros(fromChange(filled[client.ModelChange]())),
 		"Experiment":  zeros(toExperiment(filled[run.Experiment]())),
 		"Event":       zeros(toEvent(filled[store.Event]())),
 		"Removed":     zeros(toRemoved(filled[driver.Item]())),
 		"Fault":       zeros(*toFault(new(filled[fault.Error]())), "RequestID"),
-		"Request":     zeros(fromRunRequest("ws", filled[client.RunRequest]())),
+		"Request":     zeros(fromRunRequest("ws", filled[client.RunRequest]()), "Properties", "Definition", "Warnings", "root"), // those are other faces'
 		"Spec":        zeros(fromRunRequest("ws", filled[client.RunRequest]()).Spec, "Digest"),
 		"Definition":  zeros(fromEnvironment("ws", filled[client.Environment]()).Definition, "Dockerfile"),
 		"File":        zeros(fromFiles([]client.File{filled[client.File]()})[0]),

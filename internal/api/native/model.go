@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/internal/api/httpx"
 	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/object"
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -250,9 +251,9 @@ func (a *api) putModelFile(ctx context.Context, in *struct {
 
 // sendFile answers with a file, whose bytes open opens anew where somebody seeks to.
 func sendFile(ctx context.Context, file object.File, body io.ReadCloser, open func(context.Context, object.File, int64) (io.ReadCloser, error)) *huma.StreamResponse {
-	content := &artifactFile{ctx: ctx, size: file.Size, body: body, open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	content := httpx.NewSeeker(ctx, file.Size, body, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 		return open(ctx, file, offset)
-	}}
+	})
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer content.Close()
 		r, w := humago.Unwrap(c)
