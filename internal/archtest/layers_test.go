@@ -21,7 +21,7 @@ var (
 
 // The packages by the names that the rows use.
 var (
-	leaves = []string{"internal/fault", "internal/id", "internal/conda"}
+	leaves = []string{"internal/fault", "internal/id", "internal/conda", "internal/pyhook"}
 	base   = with(leaves, "internal/driver", "internal/store", "internal/reconcile", "internal/event",
 		"internal/secret", "internal/blob", "internal/metric", "internal/object", "internal/snapshot", "internal/run/query")
 	// domain is in its order: a package may import those before it.
@@ -48,6 +48,9 @@ func layers() []layer {
 		{"internal/fault", nil, all},
 		{"internal/id", leaves[:1], all},
 		{"internal/conda", leaves[:1], all},
+		{"internal/pyhook", nil, all},
+		{"internal/azureml", nil, all}, // a table
+		{"internal/pyscan", with(leaves, "internal/azureml"), all},
 		{"internal/source", leaves, all}, // of the client: it knows nothing of a server
 
 		{"internal/driver", leaves, all},
@@ -86,7 +89,7 @@ func layers() []layer {
 		{"internal/azure", leaves, slices.Concat(db, shells)}, // asks real Azure; only the server imports it
 		{"internal/config", leaves, all},
 		{"internal/server", anything, []string{module + "internal/cli/..."}},
-		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source"), slices.Concat(db, heavy)},
+		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source", "internal/azureml", "internal/pyscan"), slices.Concat(db, heavy)},
 		{"client", with(leaves, "internal/source"), slices.Concat(db, heavy, shells)},
 		{"examples", nil, all},
 		{"cmd/zaffre", []string{"internal/cli", "internal/server", "internal/agent"}, all},

@@ -9,9 +9,11 @@ import (
 
 	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/api/arm"
+	"github.com/zaffre-ml/zaffre/internal/api/blob"
 	"github.com/zaffre-ml/zaffre/internal/api/login"
 	"github.com/zaffre-ml/zaffre/internal/api/mlflow"
 	"github.com/zaffre-ml/zaffre/internal/api/native"
+	"github.com/zaffre-ml/zaffre/internal/api/v1"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -62,11 +64,15 @@ func (s *server) faces(rest http.Handler) http.Handler {
 		Authenticate: s.login.Authenticate, Workspaces: s.workspaces, Computes: s.computes,
 		Installation: s.id, Tenant: s.login.Tenant, BodyLimit: s.cfg.BodyLimit,
 	})
-	tracking := s.mlflow()
+	tracking, data, files := s.mlflow(), s.v1(), s.blobFace()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case mlflow.Owns(r.URL.Path):
 			tracking.ServeHTTP(w, r)
+		case v1.Owns(r.URL.Path):
+			data.ServeHTTP(w, r)
+		case blob.Owns(r.URL.Path):
+			files.ServeHTTP(w, r)
 		case login.Owns(r.URL.Path):
 			s.login.ServeHTTP(w, r)
 		case arm.Owns(r.URL.Path):
@@ -82,6 +88,10 @@ func writeFault(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case mlflow.Owns(r.URL.Path):
 		mlflow.WriteFault(w, r, err)
+	case v1.Owns(r.URL.Path):
+		v1.WriteFault(w, r, err)
+	case blob.Owns(r.URL.Path):
+		blob.WriteFault(w, r, err)
 	case login.Owns(r.URL.Path):
 		login.WriteFault(w, r, err)
 	case arm.Owns(r.URL.Path):

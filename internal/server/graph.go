@@ -46,6 +46,7 @@ const (
 	databaseFile = "zaffre.db"
 	keyFile      = "keys.json"
 	blobDir      = "blobs"
+	toolsDir     = "tools" // what machines are given that lack it
 )
 
 // server is everything that runs, put together.
@@ -57,7 +58,7 @@ type server struct {
 	started   time.Time
 	url       string // as clients on this machine reach it
 	id        string // of the installation
-	jobCA     string // file of the CA's certificate that code on the target "server" can read
+	home      *home  // where the processes of runs reach the server
 	stopping  chan struct{}
 	looping   atomic.Bool
 	db        *sqlstore.DB
@@ -71,6 +72,7 @@ type server struct {
 	identity     *identity.Service
 	login        *login.Service
 	workspaces   *workspace.Service
+	vault        *workspace.Vault
 	computes     *compute.Service
 	inventory    *inventory.Service
 	environments *environment.Service
@@ -81,7 +83,7 @@ type server struct {
 
 // open puts the server together and does what its first start needs. All of it may be repeated.
 func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *slog.Logger, opt Options, started time.Time) (_ *server, err error) {
-	s := &server{kinds: opt.Kinds, cfg: cfg, place: p, log: log, started: started, url: localURL(addr), stopping: make(chan struct{})}
+	s := &server{kinds: opt.Kinds, cfg: cfg, place: p, log: log, started: started, url: localURL(addr), home: newHome(), stopping: make(chan struct{})}
 	if s.authority, err = openAuthority(p.data, certNames(addr.String(), cfg.TLSNames), time.Now); err != nil {
 		return nil, err
 	}
@@ -112,6 +114,7 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 func (s *server) assemble(cloud inventory.Azure) {
 	s.snapshots = snapshot.New(s.blobs, snapshot.Limits{Bytes: s.cfg.SnapshotLimit})
 	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
+	s.vault = workspace.NewVault(s.db.Vault(), s.keys)
 	s.identity = identity.New(identity.Config{Tokens: s.db.Tokens(), Principals: s.db.Principals(), HasWorkspace: s.workspaces.Exists, RunOwner: s.runOwner})
 	s.events = event.New(s.db)
 	s.inventory = inventory.New(inventory.Config{
@@ -119,17 +122,17 @@ func (s *server) assemble(cloud inventory.Azure) {
 		Changed: func(ctx context.Context, ws, resource string) { s.computes.Reconsider(ctx, ws, resource) },
 	})
 	s.computes = compute.New(compute.Config{
-		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log, Inventory: s.inventory,
+		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log, Inventory: s.inventory, Home: s.home.Dial, Tools: filepath.Join(s.place.data, toolsDir),
 		InUse: func(ctx context.Context, k store.Key) (int, error) { return s.runs.Active(ctx, k) },
 	})
 	s.environments = environment.New(environment.Config{
 		Environments: s.db.Environments(), Builds: s.db.Builds(), Computes: s.computes, Blobs: s.blobs, Log: s.log,
 	})
 	s.runs = run.New(run.Config{
-		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Artifacts: s.db.Artifacts(), Claims: s.db, Queue: s.db, Events: s.db,
+		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Codes: s.db.Codes(), Artifacts: s.db.Artifacts(), Claims: s.db, Queue: s.db, Events: s.db,
 		Metrics:  s.db.Metrics(metric.Limits{}),
 		Computes: s.computes, Environments: s.environments, Snapshots: s.snapshots, Blobs: s.blobs, Log: s.log,
-		Tracking: s.tracking,
+		Reach: s.reach,
 	})
 	s.models = s.newModels()
 	s.metrics = newMetrics(s.db)
@@ -159,9 +162,6 @@ func (s *server) first(ctx context.Context) (err error) {
 	if s.login, err = s.openLogin(ctx); err != nil {
 		return err
 	}
-	if s.jobCA, err = s.shareCA(); err != nil {
-		return err
-	}
 	if _, err := s.workspaces.EnsureDefault(ctx); err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (s *server) installation(ctx context.Context) (string, error) {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	api := native.New(native.Deps{
-		Identity: s.identity, Workspaces: s.workspaces, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs, Models: s.models,
+		Identity: s.identity, Workspaces: s.workspaces, Vault: s.vault, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs, Models: s.models,
 		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping, Azure: s.azure(),
 		Server: client.Server{Version: Version(), ID: s.id, Started: s.started.UTC(), Ephemeral: s.cfg.Ephemeral, Database: s.db.Engine()},
 	})

@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/model"
-	"github.com/zaffre-ml/zaffre/internal/object"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
 func (s *server) newModels() *model.Service {
 	return model.New(model.Config{
-		Models: s.db.Models(), Versions: s.db.Versions(), Logged: s.db.Logged(), Files: object.New(s.db.Artifacts(), s.blobs),
+		Models: s.db.Models(), Versions: s.db.Versions(), Logged: s.db.Logged(), Assets: s.db.Assets(), Files: s.files(),
 		Run: func(ctx context.Context, k store.Key) (model.Run, error) {
 			r, err := s.runs.Get(ctx, k)
 			return model.Run{Name: r.Name, ID: r.ID, Snapshot: r.Spec.Snapshot, Environment: r.Spec.Environment}, err
@@ -25,7 +24,7 @@ const sweepEvery = 10 * time.Minute
 
 // sweep removes what died uploads and deleted files left, until ctx ends.
 func (s *server) sweep(ctx context.Context) {
-	files := object.New(s.db.Artifacts(), s.blobs)
+	files := s.files()
 	for {
 		n, err := files.Sweep(ctx)
 		switch {

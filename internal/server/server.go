@@ -115,9 +115,15 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 			fail(err)
 		}
 	})
+	inner := s.httpServer() // of its own: what one of them is told of HTTP/2 the other would believe
+	wg.Go(func() {
+		if err := inner.Serve(s.home); !errors.Is(err, http.ErrServerClosed) {
+			fail(err)
+		}
+	})
 	s.log.InfoContext(ctx, "server ready", "url", s.url, "took", time.Since(s.started).Round(time.Millisecond))
 	<-ctx.Done()
-	s.drain(h)
+	s.drain(h, inner)
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -127,14 +133,16 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 var errStopping = errors.New("the server stops")
 
 // drain ends the streams, whose readers come again, and gives other requests their grace.
-func (s *server) drain(h *http.Server) {
+func (s *server) drain(servers ...*http.Server) {
 	close(s.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
 	defer cancel()
 	s.log.InfoContext(ctx, "server stops", "grace", s.cfg.Grace)
-	if err := h.Shutdown(ctx); err != nil {
-		s.log.WarnContext(ctx, "requests were cut off", "err", err)
-		h.Close()
+	for _, h := range servers {
+		if err := h.Shutdown(ctx); err != nil {
+			s.log.WarnContext(ctx, "requests were cut off", "err", err)
+			h.Close()
+		}
 	}
 }
 

@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
-	"errors"
-	"os"
-	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/zaffre-ml/zaffre/internal/api/arm"
+	"github.com/zaffre-ml/zaffre/internal/api/login"
+	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/run"
@@ -31,59 +33,52 @@ func (s *server) runOwner(ctx context.Context, r identity.RunRef) (string, error
 	return v.CreatedBy, nil
 }
 
-// tracking returns the variables by which MLflow in a run's process logs to that run. A job elsewhere has
-// none: it cannot reach the server by this machine's address.
-func (s *server) tracking(ctx context.Context, r run.Run) (map[string]string, error) {
+// reach says how the process of a run reaches the server: by its target's relay, with the variables of MLflow's
+// clients and of azureml-core (Run.get_context; the names are those of azureml-core 1.61).
+func (s *server) reach(ctx context.Context, r run.Run) (run.Reach, error) {
 	t, err := s.computes.Get(ctx, r.TargetKey())
 	if err != nil {
-		return nil, err
+		return run.Reach{}, err
 	}
-	if local, ok := s.implicit(); !ok || t.Kind != local.Name {
-		return nil, nil
+	kind, err := s.computes.Kind(t.Kind)
+	if err != nil || !kind.Relays {
+		return run.Reach{}, err
 	}
-	e, err := s.runs.GetExperiment(ctx, store.Key{Workspace: r.Workspace, Name: r.Experiment})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{
-		"MLFLOW_TRACKING_URI":              s.url,
-		"MLFLOW_TRACKING_TOKEN":            s.login.RunToken(identity.RunRef{Workspace: r.Workspace, Name: r.Name, ID: r.ID}, r.Created),
-		"MLFLOW_TRACKING_SERVER_CERT_PATH": s.jobCA,
-		"MLFLOW_RUN_ID":                    r.Name,
-		"MLFLOW_EXPERIMENT_ID":             e.ID,
-	}, nil
+	return s.variables(ctx, r)
 }
 
-// sharedDir is where users of this machine other than the server's find what they may read.
-const sharedDir = "/var/lib/zaffre"
-
-// shareCA puts the CA's certificate where code on the target "server" can read it, and returns the file.
-func (s *server) shareCA() (string, error) {
-	own, err := runsAsServer(s.cfg.LocalUser, os.Geteuid())
-	if err != nil {
-		return "", err
-	}
-	if own {
-		return filepath.Abs(s.authority.file)
-	}
-	dir := s.place.temp
-	if dir == "" {
-		if dir = sharedDir; os.MkdirAll(dir, 0o755) != nil {
-			return "", nil // the driver says what is wrong with the machine
+// variablesAt are those of the process of a run that its client executes, and that reaches the server at url.
+func (s *server) variablesAt(ctx context.Context, r run.Run, url string) (map[string]string, error) {
+	way, err := s.variables(ctx, r)
+	for k, v := range way.Env {
+		if way.Env[k] = strings.ReplaceAll(v, driver.HomeURL, url); strings.Contains(v, driver.HomeCA) {
+			delete(way.Env, k) // it trusts whom its client trusts
 		}
 	}
-	pem, err := os.ReadFile(s.authority.file)
+	return way.Env, err
+}
+
+// variables are those by which MLflow's clients and azureml-core find a run, and its token.
+func (s *server) variables(ctx context.Context, r run.Run) (run.Reach, error) {
+	e, err := s.runs.GetExperiment(ctx, store.Key{Workspace: r.Workspace, Name: r.Experiment})
 	if err != nil {
-		return "", err
+		return run.Reach{}, err
 	}
-	file := filepath.Join(dir, "ca-"+s.id+".pem")
-	fresh := file + ".new"
-	err = os.WriteFile(fresh, pem, 0o644) //nolint:gosec // a certificate is for all
-	if err == nil {
-		err = errors.Join(os.Chmod(fresh, 0o644), os.Rename(fresh, file))
-	}
+	w, err := s.workspaces.Get(ctx, r.Workspace)
 	if err != nil {
-		return "", dirFault(dir, err)
+		return run.Reach{}, err
 	}
-	return file, nil
+	token := s.login.RunToken(identity.RunRef{Workspace: r.Workspace, Name: r.Name, ID: r.ID}, r.Created)
+	return run.Reach{Token: token, Env: map[string]string{
+		"MLFLOW_TRACKING_URI": driver.HomeURL, "MLFLOW_TRACKING_TOKEN": token, "MLFLOW_TRACKING_SERVER_CERT_PATH": driver.HomeCA,
+		"MLFLOW_RUN_ID": r.Name, "MLFLOW_EXPERIMENT_ID": e.ID,
+
+		"AZUREML_ARM_SUBSCRIPTION": arm.Subscription(s.id), "AZUREML_ARM_RESOURCEGROUP": arm.Group, "AZUREML_ARM_WORKSPACE_NAME": r.Workspace,
+		"AZUREML_ARM_PROJECT_NAME": r.Experiment, "AZUREML_RUN_ID": r.Name, "AZUREML_ROOT_RUN_ID": r.Name,
+		"AZUREML_RUN_TOKEN": token, "AZUREML_RUN_TOKEN_EXPIRY": strconv.FormatInt(login.RunTokenEnd(r.Created).Unix(), 10),
+		"AZUREML_EXPERIMENT_ID": e.ID, "AZUREML_WORKSPACE_ID": w.ID, "AZUREML_SERVICE_ENDPOINT": driver.HomeURL,
+		"AZUREML_DISCOVERY_SERVICE_ENDPOINT": driver.HomeURL + "/discovery/" + w.ID,
+		"ARM_CLOUD_METADATA_URL":             driver.HomeURL + "/metadata/endpoints?api-version=2019-05-01", "AZUREML_CURRENT_CLOUD": "AzureCloud",
+		"AZUREML_DEV_URL_MFE": driver.HomeURL, "REQUESTS_CA_BUNDLE": driver.HomeCA, "SSL_CERT_FILE": driver.HomeCA,
+	}}, nil
 }
