@@ -34,15 +34,19 @@ type fake struct {
 	files map[string][]byte
 	log   string
 	calls []string
+	kept  map[string]string // secrets
 }
 
 const secret = "s3cret-of-the-test"
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
-	f := &fake{t: t, files: map[string][]byte{}, log: "one\ntwo\n", data: t.TempDir()}
+	f := &fake{t: t, files: map[string][]byte{}, kept: map[string]string{}, log: "one\ntwo\n", data: t.TempDir()}
 	mux := http.NewServeMux()
 	for pattern, h := range f.routes() {
+		mux.HandleFunc(pattern, h)
+	}
+	for pattern, h := range f.secrets() {
 		mux.HandleFunc(pattern, h)
 	}
 	f.srv = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -19,7 +19,7 @@ func detach(a *frame.App) *cobra.Command {
 			return a.Suggest(err, args[0], a.ComputeNames)
 		}
 		if a.Output != "table" || len(items) > 0 {
-			if err := printRemoved(a, items); err != nil {
+			if err := printRemoved(a, items, o.DryRun); err != nil {
 				return err
 			}
 		}
@@ -29,6 +29,9 @@ func detach(a *frame.App) *cobra.Command {
 			return nil
 		}
 		a.Talk("talk.detachedcompute", args[0])
+		if n := stayed(items); n > 0 {
+			a.Talk("talk.stayed", n)
+		}
 		return nil
 	})
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, a.Say("flag.detach.dryrun"))
@@ -37,7 +40,17 @@ func detach(a *frame.App) *cobra.Command {
 	return cmd
 }
 
-func printRemoved(a *frame.App, items []client.Removed) error {
+// stayed counts what a detach could not remove.
+func stayed(items []client.Removed) (n int) {
+	for _, i := range items {
+		if !i.Removed {
+			n++
+		}
+	}
+	return n
+}
+
+func printRemoved(a *frame.App, items []client.Removed, dryRun bool) error {
 	if items == nil {
 		items = []client.Removed{}
 	}
@@ -46,9 +59,13 @@ func printRemoved(a *frame.App, items []client.Removed) error {
 		names = append(names, i.Name)
 	}
 	return a.Print(items, names, func() *frame.Table {
-		t := &frame.Table{Header: []string{a.Say("col.type"), a.Say("col.name"), a.Say("col.size"), a.Say("col.removed")}}
+		t := &frame.Table{Header: []string{a.Say("col.type"), a.Say("col.name"), a.Say("col.size")}}
+		if !dryRun {
+			t.Header = append(t.Header, a.Say("col.removed"))
+		}
 		for _, i := range items {
-			t.Row(i.Type, i.Name, frame.Bytes(i.Bytes), mark(i.Removed))
+			cells := []any{i.Type, i.Name, frame.Bytes(i.Bytes), mark(i.Removed)}
+			t.Row(cells[:len(t.Header)]...)
 		}
 		return t
 	})

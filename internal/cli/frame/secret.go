@@ -2,9 +2,12 @@ package frame
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -26,4 +29,23 @@ func (a *App) ReadSecret(file string) (string, error) {
 		}
 	}
 	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+// AskSecret is ReadSecret, but that it asks with a prompt where Stdin is a terminal: what is typed is not
+// shown.
+func (a *App) AskSecret(file, prompt string) (string, error) {
+	in, ok := a.Stdin.(*os.File)
+	if file != "-" || !ok || !term.IsTerminal(int(in.Fd())) {
+		return a.ReadSecret(file)
+	}
+	fmt.Fprint(a.Stderr, prompt)
+	typed, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(a.Stderr)
+	if err != nil {
+		return "", &fault.Error{
+			Code: fault.NotFound, Reason: "SecretFileUnreadable", What: "the secret cannot be read",
+			Why: err.Error(), Fix: "give it in a file, or on the standard input",
+		}
+	}
+	return string(typed), nil
 }

@@ -22,7 +22,11 @@ func cancel(a *frame.App) *cobra.Command {
 			if r, err = s.CancelRun(cmd.Context(), s.WS, r.ID); err != nil {
 				return err
 			}
-			a.Talk("talk.canceling", r.ID, r.State)
+			if r.Final() {
+				a.Talk("talk.overalready", r.ID, a.State(r.State))
+			} else {
+				a.Talk("talk.canceling", r.ID, a.State(r.State))
+			}
 			runs = append(runs, r)
 		}
 		if a.Output == "table" {

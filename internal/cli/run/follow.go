@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -55,6 +56,11 @@ type follower struct {
 func (f *follower) changed(ctx context.Context, wg *sync.WaitGroup, r client.Run) {
 	if r.State != f.last.State {
 		f.a.Talk("talk.state", f.a.State(r.State), reason(r))
+		for _, c := range r.Conditions {
+			if fix := remedy(f.a, r, c); fix != "" {
+				fmt.Fprintln(f.a.Stderr, "   "+fix)
+			}
+		}
 	}
 	if r.State == "Preparing" && r.Environment != "" && !f.building {
 		f.building = true

@@ -25,7 +25,8 @@ const prefixed = 2000
 // that no other run has, or "last".
 func resolve(ctx context.Context, a *frame.App, s *frame.Session, arg string) (client.Run, error) {
 	if arg == "last" {
-		return last(ctx, s)
+		r, err := last(ctx, s)
+		return whole(ctx, s, r, err)
 	}
 	r, err := s.Run(ctx, s.WS, arg)
 	if client.CodeOf(err) != client.CodeNotFound {
@@ -34,13 +35,21 @@ func resolve(ctx context.Context, a *frame.App, s *frame.Session, arg string) (c
 	if len(arg) >= 4 {
 		found, err := startingWith(ctx, s, arg)
 		if err != nil || len(found) == 1 {
-			return first(found), err
+			return whole(ctx, s, first(found), err)
 		}
 		if len(found) > 1 {
 			return client.Run{}, ambiguous(arg, found)
 		}
 	}
 	return client.Run{}, a.Suggest(err, arg, a.RunNames)
+}
+
+// whole is a run that was found in a list, with what lists leave out: why it waits.
+func whole(ctx context.Context, s *frame.Session, r client.Run, err error) (client.Run, error) {
+	if err != nil {
+		return r, err
+	}
+	return s.Run(ctx, s.WS, r.ID)
 }
 
 func last(ctx context.Context, s *frame.Session) (client.Run, error) {

@@ -150,7 +150,11 @@ func (o *options) followed(ctx context.Context, a *frame.App, s *frame.Session, 
 
 // Verdict tells how a run ended, and fails if it did not complete.
 func Verdict(a *frame.App, r client.Run) error {
-	a.Talk("talk.ended", r.ID, a.State(r.State), took(r))
+	after := took(r)
+	if after != "" {
+		after = " " + after
+	}
+	a.Talk("talk.ended", r.ID, a.State(r.State), after)
 	if r.State == "Completed" {
 		a.Next("zaffre run download " + r.ID)
 		return nil

@@ -43,6 +43,14 @@ func reasonsOf(r client.Run) Reasons {
 	return Reasons{ID: r.ID, State: r.State, Conditions: r.Conditions, Attempts: r.Attempts, Error: r.Error, Warnings: r.Warnings}
 }
 
+// remedy is what the user can do about a condition, "" when that is to wait.
+func remedy(a *frame.App, r client.Run, c client.Condition) string {
+	if c.OK || c.Reason != "TargetNotReady" {
+		return ""
+	}
+	return a.Say("error.fix") + " " + a.Say("why.target", r.Compute)
+}
+
 // explain says in words what the run's conditions say: that is all that it goes by.
 func explain(a *frame.App, r client.Run) {
 	out := a.Stdout
@@ -57,6 +65,9 @@ func explain(a *frame.App, r client.Run) {
 			words = c.Reason
 		}
 		fmt.Fprintln(out, "  "+a.Say("why.condition", mark, c.Type, words, frame.Age(c.Since)))
+		if fix := remedy(a, r, c); fix != "" {
+			fmt.Fprintln(out, "  "+fix)
+		}
 	}
 	for i, at := range r.Attempts {
 		if i < len(r.Attempts)-1 || r.Final() {
@@ -72,7 +83,7 @@ func explain(a *frame.App, r client.Run) {
 			fmt.Fprintln(out, "  "+a.Say("error.fix")+" "+r.Error.Fix)
 		}
 	}
-	if len(r.Conditions) == 0 && r.Error == nil {
+	if len(r.Conditions) == 0 && r.Error == nil && !r.Final() {
 		fmt.Fprintln(out, "  "+a.Say("why.nothing"))
 	}
 }

@@ -10,6 +10,7 @@ func english() map[string]string {
 	maps.Copy(out, enTalk())
 	maps.Copy(out, enAzure())
 	maps.Copy(out, enModel())
+	maps.Copy(out, enScript())
 	maps.Copy(out, enMetric())
 	return out
 }
@@ -91,7 +92,7 @@ func enHelp() map[string]string {
 		"compute.update.short":     "Change settings of a compute target",
 		"compute.update.long":      "Change settings of a compute target in place, with its runs alive. Those that are not named stay.",
 		"compute.detach.short":     "Detach a compute target",
-		"compute.detach.long":      "Detach a compute target and list what was removed from the machine. The machine stays. It is\nrefused while runs are active, unless forced.",
+		"compute.detach.long":      "Detach a compute target and list what was removed from the machine. The machine stays. It is\nrefused while runs are active or the machine does not answer, unless forced: then it says what\nstayed there.",
 		"compute.check.short":      "Look at a compute target now",
 		"compute.check.long":       "Look at a compute target now, check by check.",
 		"compute.kinds.short":      "List the kinds of compute targets",
@@ -225,9 +226,11 @@ func enTalk() map[string]string {
 		"talk.state":               "-- %s%s",
 		"talk.attempt":             "-- attempt %d",
 		"talk.building":            "-- building environment %s",
-		"talk.ended":               "-- run %s: %s %s",
+		"talk.ended":               "-- run %s: %s%s",
 		"talk.detached":            "detached; run %s goes on",
-		"talk.canceling":           "run %s: %s",
+		"talk.canceling":           "run %s is being canceled; it was %s",
+		"talk.overalready":         "run %s has ended already: %s",
+		"talk.stayed":              "%d of these could not be removed (✗) and stay on the machine: remove them there when it is back",
 		"talk.downloaded":          "%d file(s) in %s",
 		"talk.trailingoutput":      "took %q as zaffre's own; write -- before the script's arguments to give it to the script",
 		"talk.detachedcompute":     "compute target %s detached; the machine stays",
@@ -266,6 +269,7 @@ func enTalk() map[string]string {
 		"why.condition": "%s %s: %s (%s ago)",
 		"why.attempt":   "attempt %d: %s",
 		"why.warning":   "warning: %s",
+		"why.target":    "see what is wrong with it; run: zaffre compute check %s",
 		"why.nothing":   "Nothing stands in its way.",
 
 		"quickstart.found":      "Using the server at %s.",

@@ -10,6 +10,7 @@ func japanese() map[string]string {
 	maps.Copy(out, jaTalk())
 	maps.Copy(out, jaAzure())
 	maps.Copy(out, jaModel())
+	maps.Copy(out, jaScript())
 	maps.Copy(out, jaMetric())
 	return out
 }
@@ -91,7 +92,7 @@ func jaHelp() map[string]string {
 		"compute.update.short":     "計算ターゲットの設定を変える",
 		"compute.update.long":      "実行を止めずに計算ターゲットの設定を変えます。指定しないものはそのままです。",
 		"compute.detach.short":     "計算ターゲットをデタッチする",
-		"compute.detach.long":      "計算ターゲットをデタッチし、マシンから取り除いたものを一覧します。マシンは残ります。実行中の\nものがあるときは --force がない限り拒否されます。",
+		"compute.detach.long":      "計算ターゲットをデタッチし、マシンから取り除いたものを一覧します。マシンは残ります。終わって\nいない実行があるときと、マシンが応答しないときは、--force がない限り拒否されます。--force は残ったものを\n示します。",
 		"compute.check.short":      "計算ターゲットを今すぐ調べる",
 		"compute.check.long":       "計算ターゲットを今すぐ、検査ごとに調べます。",
 		"compute.kinds.short":      "計算ターゲットの種類を一覧する",
@@ -225,9 +226,11 @@ func jaTalk() map[string]string {
 		"talk.state":               "-- %s%s",
 		"talk.attempt":             "-- 試行 %d 回目",
 		"talk.building":            "-- 環境 %s をビルドしています",
-		"talk.ended":               "-- 実行 %s: %s %s",
+		"talk.ended":               "-- 実行 %s: %s%s",
 		"talk.detached":            "表示をやめました。実行 %s は続いています",
-		"talk.canceling":           "実行 %s: %s",
+		"talk.canceling":           "実行 %s を取り消しています（いまは %s）",
+		"talk.overalready":         "実行 %s はすでに終わっています: %s",
+		"talk.stayed":              "✗ の %d 件は取り除けず、マシンに残っています。マシンが戻ったら、そこで消してください",
 		"talk.downloaded":          "%d 個のファイルが %s にあります",
 		"talk.trailingoutput":      "%q を zaffre のものとして扱いました。スクリプトに渡すには引数の前に -- を書いてください",
 		"talk.detachedcompute":     "計算ターゲット %s をデタッチしました。マシンは残っています",
@@ -266,6 +269,7 @@ func jaTalk() map[string]string {
 		"why.condition": "%s %s: %s（%s前）",
 		"why.attempt":   "試行 %d 回目: %s",
 		"why.warning":   "警告: %s",
+		"why.target":    "原因を調べてください。run: zaffre compute check %s",
 		"why.nothing":   "妨げているものはありません。",
 
 		"quickstart.found":      "サーバー %s を使います。",

@@ -106,5 +106,8 @@ func examples() map[string]string {
 	for key, lines := range modelExamples() {
 		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
 	}
+	for key, lines := range scriptExamples() {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
 	return out
 }
