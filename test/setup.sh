@@ -19,6 +19,16 @@ export TEST_UV_CACHE=${TEST_UV_CACHE:-$cache/uv}
 mkdir -p "$TEST_UV_CACHE"
 command -v python3 >/dev/null || missing python "install python3"
 
+# The client package that the face for files is tested with.
+blob=$cache/azure-storage-blob-12.31.0
+if [ -z "${TEST_BLOB_PACKAGES:-}" ]; then
+  if [ -d "$blob" ] || { python3 -m pip install -q --target "$blob.new" azure-storage-blob==12.31.0 && mv "$blob.new" "$blob"; }; then
+    export TEST_BLOB_PACKAGES=$blob
+  else
+    missing blob "pip cannot install azure-storage-blob"
+  fi
+fi
+
 export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
 started=()
 stop() { for engine in "${started[@]}"; do bash "$here/engines/$engine.sh" down; done; }
@@ -48,6 +58,24 @@ if [ -z "${TEST_SSHD:-}" ]; then
     start sshd sshd
   else
     missing sshd "it takes root to make network namespaces"
+  fi
+fi
+
+# A Docker Engine of its own, with base images: only root can start it.
+if [ -z "${TEST_DOCKER:-}" ]; then
+  if root; then
+    start docker docker
+  else
+    missing docker "it takes root to start a Docker Engine"
+  fi
+fi
+
+# Programs for arm64, which the agent of such machines is tested with.
+if [ -z "${TEST_QEMU:-}" ]; then
+  if root; then
+    start qemu qemu
+  else
+    missing qemu "it takes root to register it with the kernel"
   fi
 fi
 

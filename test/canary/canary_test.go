@@ -35,6 +35,8 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	s.throughNative(g, host, user)
 	s.throughARM(g, host, user)
 	s.throughLogin(g, user)
+	s.throughRuns(user)
+	s.throughV1(g, user)
 	s.useAndRead(user)
 	s.control(user)
 	backup := filepath.Join(s.dir, "backup")
@@ -127,6 +129,52 @@ func (s *stage) give() given {
 	return g
 }
 
+// throughRuns has runs use their own token, right and wrong, here and on the machine. Their script hands it out; it is
+// planted once the process is gone, which may hold it.
+func (s *stage) throughRuns(user string) {
+	const script = `
+import json, os, ssl, urllib.request
+tls = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
+def ask(path, token, body):
+    r = urllib.request.Request(os.environ["MLFLOW_TRACKING_URI"] + path, json.dumps(body).encode(), {"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+    try:
+        return urllib.request.urlopen(r, context=tls).status
+    except urllib.error.HTTPError as e:
+        return e.code
+run, token = os.environ["MLFLOW_RUN_ID"], os.environ["MLFLOW_TRACKING_TOKEN"]
+good = {"run_id": run, "key": "loss", "value": 1.0, "timestamp": 1, "step": 1}
+print("ANSWERS", ask("/api/2.0/mlflow/runs/log-metric", token, good), ask("/api/2.0/mlflow/runs/log-metric", token + "x", good),
+    ask("/api/2.0/mlflow/runs/log-metric", token, {"run_id": token, "key": token}), ask("/" + "nothing", token, {}))
+parts = token.split(".")
+print("MASKED", " ".join(str([ord(c) for c in p]).replace(" ", "") for p in parts))
+`
+	for _, compute := range []string{"server", "by-key"} {
+		got := s.want(0, "run", "submit", "--compute", compute, "--follow", "--", "python3", "-c", script)
+		if !strings.Contains(got.out, "ANSWERS 200 401 4") {
+			s.Fatalf("the run on %s said %q", compute, got.all)
+		}
+		parts := s.unmask(got.out)
+		if len(parts) != 3 {
+			s.Fatalf("the run on %s said %q", compute, got.all)
+		}
+		token := s.plant("token of the run on "+compute, strings.Join(parts, "."))
+		s.plant("signature of that token on "+compute, parts[2])
+		if code, _ := s.send("GET", "/api/v1/workspaces/default/runs", token, ""); code >= 500 {
+			s.Errorf("a run's token is answered with %d", code)
+		}
+	}
+	_, runs := s.send("GET", "/api/v1/workspaces/default/runs", user, "")
+	list, _ := runs["items"].([]any)
+	for _, r := range list {
+		id := fmt.Sprint(r.(map[string]any)["id"])
+		s.want(0, "run", "show", id, "-o", "json")
+		s.zaffre("run", "logs", id)
+	}
+	if len(list) < 2 {
+		s.Errorf("only %d runs were read: %v", len(list), runs)
+	}
+}
+
 // logIn makes a token for the user, whose CLI goes through the proxy.
 func (s *stage) logIn() string {
 	token := s.plant("user's token", strings.TrimSpace(s.quietly("token", "create", "--data", s.data, "--role", "Owner", "ada").out))
@@ -165,6 +213,11 @@ func (s *stage) throughCLI(g given, host string) {
 	s.want(1, "compute", "attach", "sshvm", "known-badly", "--resource-id", vm+"two", "--shared")
 	s.want(0, "inventory", "list", "-o", "json")
 	s.want(0, "inventory", "show", vm+"one", "-o", "yaml")
+	s.want(0, "secret", "set", "--file", s.file(g.spare), "kept")
+	s.want(0, "secret", "set", "--file", s.file(g.password), "kept")
+	s.want(1, "secret", "set", "--file", s.file(g.wrong), "not/kept")
+	s.want(0, "secret", "list", "-o", "json")
+	s.want(0, "event", "list", "-o", "json")
 	s.want(0, "run", "submit", "--compute", "server", "--follow", "--", "sh", "-c", "env; echo ran")
 }
 

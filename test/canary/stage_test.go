@@ -292,6 +292,15 @@ func (s *stage) send(method, path, token, body string, header ...string) (int, m
 // sendTo sends a request; that past the proxy hands out a secret.
 func (s *stage) sendTo(base, method, path, token, body string, header ...string) (int, map[string]any) {
 	s.Helper()
+	code, b := s.raw(base, method, path, token, body, header...)
+	var out map[string]any
+	_ = json.Unmarshal(b, &out)
+	return code, out
+}
+
+// raw sends a request and returns the body of the answer.
+func (s *stage) raw(base, method, path, token, body string, header ...string) (int, []byte) {
+	s.Helper()
 	r, err := http.NewRequestWithContext(s.Context(), method, base+path, strings.NewReader(body))
 	if err != nil {
 		s.Fatal(err)
@@ -312,9 +321,7 @@ func (s *stage) sendTo(base, method, path, token, body string, header ...string)
 	if err != nil {
 		s.Fatal(err)
 	}
-	var out map[string]any
-	_ = json.Unmarshal(b, &out)
-	return resp.StatusCode, out
+	return resp.StatusCode, b
 }
 
 // newKey makes a private key, locked by a passphrase if there is one, and its public part.

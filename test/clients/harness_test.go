@@ -205,7 +205,7 @@ type script struct {
 	plain  bool     // without the variables
 }
 
-const scriptWithin = 100 * time.Second
+const scriptWithin = 240 * time.Second
 
 // run runs a script in a folder of its own with a config.json and returns what it printed, and whether it
 // ended well.

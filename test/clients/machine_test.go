@@ -87,8 +87,8 @@ var binaries = sync.OnceValues(func() (string, error) {
 	return bin, build.Run()
 })
 
-// serve runs the server as users do: the program, in another process, with the kinds that it has.
-func serve(t testing.TB) *box {
+// serve runs the server as users do: the program, in another process, with the kinds that it has, and with more variables.
+func serve(t testing.TB, env ...string) *box {
 	t.Helper()
 	bin, err := binaries()
 	if err != nil {
@@ -100,7 +100,7 @@ func serve(t testing.TB) *box {
 	}
 	b := &box{dir: t.TempDir()}
 	b.log = logFile(filepath.Join(b.dir, "data.log"))
-	s, err := rig.Start(t.Context(), rig.Options{Bin: bin, Data: filepath.Join(b.dir, "data"), Port: port, Env: []string{"ZAFFRE_LOG_LEVEL=debug"}})
+	s, err := rig.Start(t.Context(), rig.Options{Bin: bin, Data: filepath.Join(b.dir, "data"), Port: port, Env: append([]string{"ZAFFRE_LOG_LEVEL=debug"}, env...)})
 	if err != nil {
 		t.Fatal(err)
 	}

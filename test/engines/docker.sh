@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# A private Docker Engine (Debian's docker.io) on a socket of its own, and base images made without a registry:
+# zaffre-test/debian:12 (Debian with python3), and zaffre-test/python:3.11 (that, with the certificates of this
+# machine in the variables that Python's programs read).
+# vm1 of sshd.sh, where it is up, gets the Engine's socket, and a folder, $SHARE, at the same place: for the Engine the
+# folders of that machine are those of this one.
+#   up | down | env | clean
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+engine docker
+BRIDGE=${ENGINES_DOCKER_BRIDGE:-engdocker0}
+SUBNET=${ENGINES_DOCKER_SUBNET:-10.249.0.1/24}
+export DOCKER_HOST=unix://$RUN/docker.sock DOCKER_BUILDKIT=0
+CA=/etc/ssl/certs/ca-certificates.crt
+# Below no home: the users of vm1 walk there too.
+SHARE=/var/tmp/zaffre-engines-$(cksum <<<"$ENGINES_DIR" | cut -d' ' -f1)
+
+cmd_up() {
+  apt_need docker.io containerd iptables iproute2 ca-certificates
+  ip link show "$BRIDGE" >/dev/null 2>&1 || ip link add "$BRIDGE" type bridge
+  ip addr replace "$SUBNET" dev "$BRIDGE"
+  ip link set "$BRIDGE" up
+  local before; before=$(iptables -w -S FORWARD 2>/dev/null | head -1)
+  spawn dockerd dockerd --host "$DOCKER_HOST" --bridge "$BRIDGE" \
+    --data-root "$CACHE/data" --exec-root "$RUN/exec" --pidfile "$RUN/dockerd.own.pid" \
+    --storage-driver overlay2 --ip 127.0.0.1 --exec-opt native.cgroupdriver=cgroupfs
+  wait_for 60 dockerd docker version
+  # The Engine closes the machine for what others route, such as the machines of sshd.sh.
+  case $before in *ACCEPT) iptables -w -P FORWARD ACCEPT ;; esac
+  images
+  share
+}
+
+# The base images: nothing is pulled, all comes from the machine's own Debian sources.
+images() {
+  docker image inspect zaffre-test/debian:12 >/dev/null 2>&1 || {
+    local tar=$CACHE/debian.tar
+    if [ ! -f "$tar" ]; then
+      apt_need mmdebstrap
+      log "zaffre-test/debian:12: mmdebstrap"
+      nice mmdebstrap --format=tar --mode=root --variant=minbase \
+        --include=python3,python3-venv,ca-certificates \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+        --customize-hook='rm -f "$1"/etc/resolv.conf "$1"/etc/hostname' \
+        --customize-hook="cp -L $CA \"\$1\"$CA" \
+        bookworm "$tar.part" /etc/apt/sources.list.d/debian.sources >"$DIR/mmdebstrap.log" 2>&1 ||
+        { tail -20 "$DIR/mmdebstrap.log" >&2; die "mmdebstrap failed"; }
+      mv "$tar.part" "$tar"
+    fi
+    docker import -c 'CMD ["/bin/bash"]' -c 'ENV LANG=C.UTF-8' "$tar" zaffre-test/debian:12 >/dev/null
+  }
+  docker image inspect zaffre-test/python:3.11 >/dev/null 2>&1 || {
+    printf 'FROM zaffre-test/debian:12\nENV SSL_CERT_FILE=%s REQUESTS_CA_BUNDLE=%s\n' "$CA" "$CA" |
+      docker build -q -t zaffre-test/python:3.11 - >"$DIR/build.log" 2>&1 || { tail -20 "$DIR/build.log" >&2; die "no image"; }
+  }
+}
+
+# vm1 keeps its network: containers have this machine's.
+share() {
+  local vm=$ENGINES_DIR/sshd/run root=$ENGINES_DIR/sshd/run/vm1/root pid
+  chmod 666 "$RUN/docker.sock"
+  install -d -m 1777 "$SHARE"
+  pid=$(RUN=$vm; alive vm1 && cut -d' ' -f1 "$vm/vm1.pid") || return 0
+  nsenter -t "$pid" -m -- test ! -S "$root/run/docker.sock" || return 0
+  log "vm1 gets the Engine"
+  nsenter -t "$pid" -m -- bash -ec '
+    root=$1 run=$2 share=$3 docker=$4
+    mkdir -p "$root$share"; mount --bind "$share" "$root$share"
+    : >>"$root/run/docker.sock"; mount --bind "$run/docker.sock" "$root/run/docker.sock"
+    : >>"$root/usr/local/bin/docker"; mount --bind "$docker" "$root/usr/local/bin/docker"
+  ' share "$root" "$RUN" "$SHARE" "$(readlink -f "$(command -v docker)")"
+  : >"$RUN/shared"
+}
+unshare_vm() {
+  local vm=$ENGINES_DIR/sshd/run root=$ENGINES_DIR/sshd/run/vm1/root pid
+  pid=$(RUN=$vm; alive vm1 && cut -d' ' -f1 "$vm/vm1.pid") || return 0
+  nsenter -t "$pid" -m -- bash -c 'umount "$1$2" "$1/run/docker.sock" "$1/usr/local/bin/docker"; rm -f "$1/run/docker.sock" "$1/usr/local/bin/docker"' share "$root" "$SHARE" 2>/dev/null || true
+}
+
+cmd_down() {
+  unshare_vm
+  if alive dockerd; then
+    local ids; ids=$(docker ps -q 2>/dev/null || true)
+    [ -z "$ids" ] || docker kill $ids >/dev/null 2>&1 || true
+    docker image ls --quiet zaffre/env | sort -u | xargs -r docker image rm --force >/dev/null 2>&1 || true # of tests
+  fi
+  stop dockerd TERM 30
+  ip link del "$BRIDGE" 2>/dev/null || true
+  unmount "$DIR"
+  rm -rf "$RUN" "$SHARE"
+}
+cmd_clean() { cmd_down; rm -rf "$DIR"; }
+cmd_env() {
+  up_or_die dockerd
+  var TEST_DOCKER "$DOCKER_HOST"
+  var TEST_DOCKER_IMAGE zaffre-test/python:3.11
+  [ ! -e "$RUN/shared" ] || var TEST_DOCKER_SHARE "$SHARE"
+}
+verbs "$@"
