@@ -44,16 +44,16 @@ race:
 
 # The documents that are made from the source.
 generate:
-	$(GO) test ./internal/fault ./internal/api/native ./internal/cli -run 'Documented|UpToDate|Reference' -update
+	$(GO) test ./internal/fault ./internal/api/native ./internal/cli ./internal/server -run 'Documented|UpToDate|Reference' -update
 
 # The tests themselves fail when a document is stale; this says so without a database and the like.
 verify:
-	$(GO) test ./internal/fault ./internal/api/native ./internal/cli -run 'Documented|UpToDate|Reference'
+	$(GO) test ./internal/fault ./internal/api/native ./internal/cli ./internal/server -run 'Documented|UpToDate|Reference'
 	$(GO) mod verify
 
 agents:
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build $(FLAGS) -o $(AGENTS)/zaffre-agent-linux-amd64 ./cmd/zaffre-agent
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -o $(AGENTS)/zaffre-agent-linux-arm64 ./cmd/zaffre-agent
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build $(FLAGS) -tags nethttpomithttp2 -o $(AGENTS)/zaffre-agent-linux-amd64 ./cmd/zaffre-agent
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -tags nethttpomithttp2 -o $(AGENTS)/zaffre-agent-linux-arm64 ./cmd/zaffre-agent
 
 build: agents
 	CGO_ENABLED=0 $(GO) build $(FLAGS) -tags agents -o bin/zaffre ./cmd/zaffre
