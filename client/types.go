@@ -85,6 +85,7 @@ type Kind struct {
 	Implicit     bool     `json:"implicit,omitempty"`
 	Example      string   `json:"example,omitempty" doc:"Flags of a usual attach"`
 	Options      []Option `json:"options"`
+	JobOptions   []Option `json:"job_options,omitempty" doc:"What a run may say to the engine behind a target"`
 	Capabilities []string `json:"capabilities"`
 }
 
@@ -193,6 +194,7 @@ type RunRequest struct {
 	Priority    int               `json:"priority,omitempty" minimum:"-1000" maximum:"1000"`
 	Timeout     float64           `json:"timeout_seconds,omitempty" minimum:"0"`
 	Retries     int               `json:"retries,omitempty" minimum:"0" maximum:"100"`
+	Options     map[string]any    `json:"options,omitempty" doc:"What is said to the engine behind the target, by path: see job_options of its kind"`
 }
 
 // Attempt is one try to run a run.
@@ -233,6 +235,7 @@ type Run struct {
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     float64           `json:"timeout_seconds,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
+	Options     map[string]any    `json:"options,omitempty"`
 	Params      map[string]string `json:"params,omitempty" doc:"What the run logged as parameters: they never change"`
 	Metrics     map[string]Number `json:"metrics,omitempty" doc:"In lists: the latest values of the metrics that were asked for"`
 	Attempts    []Attempt         `json:"attempts,omitempty"`

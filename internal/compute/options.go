@@ -180,9 +180,13 @@ func toInt(v any) (int64, bool) {
 
 // driverOptions returns the options with defaults applied, typed as the driver expects them.
 func driverOptions(kind driver.Kind, t Target) (map[string]any, error) {
+	return typedOptions(kind.Options, t.Spec.Options)
+}
+
+func typedOptions(known []driver.Option, options map[string]any) (map[string]any, error) {
 	out := map[string]any{}
-	for _, o := range kind.Options {
-		v, given := t.Spec.Options[o.Path]
+	for _, o := range known {
+		v, given := options[o.Path]
 		if !given {
 			v = o.Default
 		}
@@ -223,7 +227,7 @@ func typedDefault(o driver.Option, v any) (any, error) {
 
 // sameSpec reports whether two specs ask for the same, secrets opened.
 func (s *Service) sameSpec(ctx context.Context, a, b Target) bool {
-	if a.Spec.Shared != b.Spec.Shared || !bytes.Equal(a.Spec.Foreign, b.Spec.Foreign) || !sameValue(orEmpty(a.Spec.Options), orEmpty(b.Spec.Options)) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
+	if a.Spec.Shared != b.Spec.Shared || !bytes.Equal(a.Spec.Foreign, b.Spec.Foreign) || !SameOptions(a.Spec.Options, b.Spec.Options) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
 		return false
 	}
 	for path, sealed := range a.Spec.Sealed {
@@ -242,6 +246,9 @@ func sameValue(a, b any) bool {
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
+
+// SameOptions reports whether two sets of options are equal, whether or not they were read back from the store.
+func SameOptions(a, b map[string]any) bool { return sameValue(orEmpty(a), orEmpty(b)) }
 
 func orEmpty(m map[string]any) map[string]any {
 	if m == nil {

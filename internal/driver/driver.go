@@ -21,6 +21,7 @@ type Kind struct {
 	ResourceTypes []string // the ARM types it stands for: "Microsoft.Compute/virtualMachines"
 	Example       string   // flags of a usual attach, for the help: "--address 10.0.0.4 --user me"
 	Options       []Option // what attaching takes; everything that shows or reads them derives from here
+	JobOptions    []Option // what a run may say to the engine behind a target: see Job.Options. None is Secret
 
 	// Document returns what an answer's "properties" must hold: the faces have no per-kind code.
 	Document func(View) map[string]any

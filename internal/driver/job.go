@@ -22,7 +22,9 @@ type Job struct {
 	Timeout time.Duration // from the start of the process; 0: none
 	// Token lets the job's process reach the server by HomeURL, on a target whose Kind relays; "": it does not.
 	Token string
-	Grace time.Duration // between TERM and KILL when it is cancelled or timed out; 0: 10 s
+	// Options are those of Kind.JobOptions, with defaults applied, typed as in Target.Options.
+	Options map[string]any
+	Grace   time.Duration // between TERM and KILL when it is cancelled or timed out; 0: 10 s
 }
 
 // What stands in values of Job.Env, on a target whose Kind relays, for what only it knows.

@@ -75,7 +75,8 @@ type Spec struct {
 	Memory      int64   // bytes
 	Priority    int     // higher goes first
 	Timeout     time.Duration
-	Retries     int // how many more attempts after one that failed or was lost
+	Retries     int            // how many more attempts after one that failed or was lost
+	Options     map[string]any // what is said to the engine behind the target: see driver.Kind.JobOptions
 }
 
 // Status is what became of it.

@@ -35,6 +35,9 @@ func (s *Service) start(ctx context.Context, r Run) (step, error) {
 	var h driver.Handle
 	var status driver.JobStatus
 	err = s.onTarget(ctx, r, func(ctx context.Context, t compute.Target, c driver.Conn, runner driver.Runner) error {
+		if job.Options, err = s.jobOptions(t, r); err != nil {
+			return err
+		}
 		s.watchTarget(t)
 		s.watchers.add(job.ID, r.Key())
 		if h, err = runner.Start(ctx, job); err != nil {
@@ -109,6 +112,14 @@ func (s *Service) job(ctx context.Context, r Run) (j driver.Job, rebuild bool, e
 		"ZAFFRE_EXPERIMENT": r.Experiment, "ZAFFRE_WORKSPACE": r.Workspace,
 	})
 	return j, false, nil
+}
+
+func (s *Service) jobOptions(t compute.Target, r Run) (map[string]any, error) {
+	kind, err := s.Computes.Kind(t.Kind)
+	if err != nil {
+		return nil, err
+	}
+	return compute.JobOptions(kind, r.Spec.Options)
 }
 
 // reach lets the run's process reach the server. A user who names another server of MLflow gets none of ours.

@@ -106,7 +106,9 @@ func sameSpec(a, b Spec) bool {
 	if len(a.Env) == 0 && len(b.Env) == 0 {
 		a.Env, b.Env = nil, nil
 	}
-	return reflect.DeepEqual(a, b)
+	same := compute.SameOptions(a.Options, b.Options)
+	a.Options, b.Options = nil, nil
+	return same && reflect.DeepEqual(a, b)
 }
 
 func (s *Service) check(ctx context.Context, q *Request) error {
@@ -212,7 +214,8 @@ func (s *Service) checkTarget(ctx context.Context, q *Request) error {
 			Why: "targets of kind " + t.Kind + " run no jobs", Fix: "run: zaffre compute list", Field: "compute",
 		}
 	}
-	return nil
+	q.Spec.Options, err = compute.CheckJobOptions(kind, q.Spec.Options)
+	return err
 }
 
 // checkCode looks for the script in the snapshot, so that a missing one is told at once.

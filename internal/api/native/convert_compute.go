@@ -44,12 +44,16 @@ func toRemoved(i driver.Item) client.Removed {
 }
 
 func toKind(k driver.Kind) client.Kind {
-	out := client.Kind{
+	return client.Kind{
 		Name: k.Name, Summary: k.Summary, ComputeTypes: k.ComputeTypes, Implicit: k.Implicit, Example: k.Example,
-		Options: make([]client.Option, 0, len(k.Options)), Capabilities: capabilities(k),
+		Options: append([]client.Option{}, toOptions(k.Options)...), JobOptions: toOptions(k.JobOptions), Capabilities: capabilities(k),
 	}
-	for _, o := range k.Options {
-		out.Options = append(out.Options, client.Option{
+}
+
+func toOptions(list []driver.Option) []client.Option {
+	var out []client.Option
+	for _, o := range list {
+		out = append(out, client.Option{
 			Path: o.Path, Flag: o.Flag, Type: string(o.Type), Help: o.Help, Default: o.Default, Many: o.Many, Required: o.Required, Secret: o.Secret, Immutable: o.Immutable,
 		})
 	}

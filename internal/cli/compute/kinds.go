@@ -45,18 +45,26 @@ func kindTable(a *frame.App, found []client.Kind) *frame.Table {
 	return t
 }
 
+// optionTable has the flags of attach, and after them what runs say with --option.
 func optionTable(a *frame.App, k client.Kind) *frame.Table {
 	t := &frame.Table{Header: []string{a.Say("col.flag"), a.Say("col.type"), a.Say("col.default"), a.Say("col.help")}}
 	for _, o := range k.Options {
-		kind := o.Type
-		if o.Required {
-			kind += "!"
-		}
-		def := ""
-		if o.Default != nil {
-			def = fmt.Sprint(o.Default)
-		}
-		t.Row("--"+flagName(o), kind, def, o.Help)
+		optionRow(t, "--"+flagName(o), o)
+	}
+	for _, o := range k.JobOptions {
+		optionRow(t, "run submit --option "+o.Path, o)
 	}
 	return t
+}
+
+func optionRow(t *frame.Table, name string, o client.Option) {
+	kind := o.Type
+	if o.Required {
+		kind += "!"
+	}
+	def := ""
+	if o.Default != nil {
+		def = fmt.Sprint(o.Default)
+	}
+	t.Row(name, kind, def, o.Help)
 }

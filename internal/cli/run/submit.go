@@ -62,6 +62,7 @@ func (o *options) flags(a *frame.App, cmd *cobra.Command) {
 	f.DurationVar(&o.timeout, "timeout", 0, a.Say("flag.submit.timeout"))
 	f.IntVar(&r.Retries, "retries", 0, a.Say("flag.submit.retries"))
 	f.Var(&pairFlag{&o.request.Variables}, "set", a.Say("flag.submit.set"))
+	f.Var(optionFlag{&o.request}, "option", a.Say("flag.submit.option"))
 	f.Var(&pairFlag{&o.request.Tags}, "tag", a.Say("flag.submit.tag"))
 	_ = cmd.RegisterFlagCompletionFunc("compute", frame.Values(a.ComputeNames))
 	_ = cmd.RegisterFlagCompletionFunc("experiment", frame.Values(a.ExperimentNames))

@@ -173,6 +173,7 @@ func enFlags() map[string]string {
 		"flag.submit.priority":   "higher goes first: `N` from -1000 to 1000",
 		"flag.submit.timeout":    "end it after this `DURATION`, such as 1h30m",
 		"flag.submit.retries":    "try again at most `N` times when it fails or is lost",
+		"flag.submit.option":     "setting for the engine behind the target, such as Spark or Slurm: zaffre compute kinds KIND lists them; may be given more than once",
 		"flag.submit.set":        "environment variable; may be given more than once",
 		"flag.submit.tag":        "tag; may be given more than once",
 		"flag.token.role":        "`ROLE`: Reader, Contributor or Owner",

@@ -173,6 +173,7 @@ func jaFlags() map[string]string {
 		"flag.submit.priority":   "大きいほど先になる: -1000 から 1000 の `N`",
 		"flag.submit.timeout":    "この時間 (`DURATION`) の後に終わらせる。例: 1h30m",
 		"flag.submit.retries":    "失敗や消失のときに最大 `N` 回やり直す",
+		"flag.submit.option":     "ターゲットの背後のエンジン (Spark、Slurm など) への設定。一覧は zaffre compute kinds KIND。複数回指定できる",
 		"flag.submit.set":        "環境変数。複数回指定できる",
 		"flag.submit.tag":        "タグ。複数回指定できる",
 		"flag.token.role":        "ロール (`ROLE`): Reader、Contributor、Owner",

@@ -31,6 +31,11 @@ func Kind(w *World) driver.Kind {
 			{Path: "key", Type: driver.String, Secret: true, Group: "login", Help: "a secret in place of the password"},
 			{Path: "via", Type: driver.TargetRef, Many: true, Help: "targets that it stands on"},
 		},
+		JobOptions: []driver.Option{
+			{Path: "queue", Type: driver.String, Default: "default", Help: "the queue that it pretends to have"},
+			{Path: "nodes", Type: driver.Int, Default: int64(1), Help: "how many nodes it pretends to use"},
+			{Path: "jars", Type: driver.String, Many: true, Help: "files that it pretends to read"},
+		},
 		Document: func(v driver.View) map[string]any {
 			return map[string]any{"identity": v.Seen.Identity, "slots": v.Options["slots"]}
 		},

@@ -154,7 +154,7 @@ func (w *World) timeOut(j *job) {
 	})
 }
 
-// perform does what the command says: "true", "false", "exit N", "echo WORDS…", "write PATH TEXT",
+// perform does what the command says: "true", "false", "exit N", "echo WORDS…", "options", which prints the job's, "write PATH TEXT",
 // "sleep DURATION" and "hang", which Finish or a cancel ends.
 func (w *World) perform(j *job) {
 	argv := append(append([]string(nil), j.spec.Command...), "", "")
@@ -166,6 +166,9 @@ func (w *World) perform(j *job) {
 		w.end(j.spec.ID, j, exited(1))
 	case "echo":
 		j.log.WriteString(strings.Join(j.spec.Command[1:], " ") + "\n")
+		w.end(j.spec.ID, j, exited(0))
+	case "options":
+		_ = json.NewEncoder(&j.log).Encode(j.spec.Options)
 		w.end(j.spec.ID, j, exited(0))
 	case "write":
 		j.outputs[argv[1]] = argv[2]

@@ -47,6 +47,7 @@ type specRow struct {
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     time.Duration     `json:"timeout,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
+	Options     map[string]any    `json:"options,omitempty"`
 }
 
 type statusRow struct {
