@@ -139,8 +139,19 @@ func (e *shared) shut() {
 }
 
 // Use calls f with the connection to a target, which may be shared with others and stays open
-// until f returns. A driver's errors get the names that it does not know.
+// until f returns. A driver's errors get the names that it does not know. One that is being detached is
+// left alone, since what is made there now would stay: fault.Unavailable, Reason "TargetDetaching".
 func (s *Service) Use(ctx context.Context, t Target, f func(driver.Conn) error) error {
+	if t.Status.State == Deleting {
+		return &fault.Error{
+			Code: fault.Unavailable, Reason: "TargetDetaching", What: "compute target " + t.Name + " cannot be used",
+			Why: "it is being detached", Fix: "wait until it is gone, or is there again; run: zaffre compute list",
+		}
+	}
+	return s.use(ctx, t, f)
+}
+
+func (s *Service) use(ctx context.Context, t Target, f func(driver.Conn) error) error {
 	conn, done, err := s.open(ctx, t, 0)
 	if err != nil {
 		return err

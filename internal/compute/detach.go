@@ -119,7 +119,7 @@ func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []dri
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, context.DeadlineExceeded)
 	defer cancel()
-	err = s.Use(ctx, t, func(c driver.Conn) error {
+	err = s.use(ctx, t, func(c driver.Conn) error {
 		cleaner, err := driver.As[driver.Cleaner](c)
 		if err != nil {
 			return nil // a kind that leaves nothing has nothing to clean

@@ -67,14 +67,14 @@ share() {
     root=$1 run=$2 share=$3 docker=$4
     mkdir -p "$root$share"; mount --bind "$share" "$root$share"
     : >>"$root/run/docker.sock"; mount --bind "$run/docker.sock" "$root/run/docker.sock"
-    : >>"$root/usr/local/bin/docker"; mount --bind "$docker" "$root/usr/local/bin/docker"
+    : >>"$root/usr/bin/docker"; mount --bind "$docker" "$root/usr/bin/docker"
   ' share "$root" "$RUN" "$SHARE" "$(readlink -f "$(command -v docker)")"
   : >"$RUN/shared"
 }
 unshare_vm() {
   local vm=$ENGINES_DIR/sshd/run root=$ENGINES_DIR/sshd/run/vm1/root pid
   pid=$(RUN=$vm; alive vm1 && cut -d' ' -f1 "$vm/vm1.pid") || return 0
-  nsenter -t "$pid" -m -- bash -c 'umount "$1$2" "$1/run/docker.sock" "$1/usr/local/bin/docker"; rm -f "$1/run/docker.sock" "$1/usr/local/bin/docker"' share "$root" "$SHARE" 2>/dev/null || true
+  nsenter -t "$pid" -m -- bash -c 'umount "$1$2" "$1/run/docker.sock" "$1/usr/bin/docker"; rm -f "$1/run/docker.sock" "$1/usr/bin/docker"' share "$root" "$SHARE" 2>/dev/null || true
 }
 
 cmd_down() {

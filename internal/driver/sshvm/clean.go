@@ -22,14 +22,14 @@ func (c *conn) Clean(ctx context.Context, dryRun bool) ([]driver.Item, error) {
 		if items, err = c.jobs.Clean(ctx, dryRun); err != nil {
 			return append(items, rest(f, false)...), err
 		}
-		c.jobs.HangUp() // it works in the folder that goes
 	}
 	if !dryRun {
-		if _, err = c.cleanUp(ctx, true); err != nil {
-			return append(items, rest(f, false)...), err
-		}
+		err = c.jobs.Without(func() error { // an agent would work in the folder that goes
+			_, err := c.cleanUp(ctx, true)
+			return err
+		})
 	}
-	return append(items, rest(f, !dryRun)...), nil
+	return append(items, rest(f, !dryRun && err == nil)...), err
 }
 
 // cleanUp says what there is, and removes it if it is to.

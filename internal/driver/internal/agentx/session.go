@@ -72,13 +72,17 @@ func (s *Session) Close() error {
 }
 
 // HangUp ends the agent. The next call starts one again.
-func (s *Session) HangUp() {
+func (s *Session) HangUp() { _ = s.Without(func() error { return nil }) }
+
+// Without ends the agent, and starts none before f has returned.
+func (s *Session) Without(f func() error) error {
 	s.gate <- struct{}{}
 	defer func() { <-s.gate }()
 	if s.channel != nil {
 		_ = s.channel.mux.Close()
 		s.channel = nil
 	}
+	return f()
 }
 
 // Hello returns who the agent is.
