@@ -2,8 +2,8 @@
 # A private Docker Engine (Debian's docker.io) on a socket of its own, and base images made without a registry:
 # zaffre-test/debian:12 (Debian with python3), and zaffre-test/python:3.11 (that, with the certificates of this
 # machine in the variables that Python's programs read).
-# vm1 of sshd.sh, where it is up, gets the Engine's socket, and a folder, $SHARE, at the same place: for the Engine the
-# folders of that machine are those of this one.
+# vm1 of sshd.sh, where it is up, gets an Engine too, in its network, with the same images. Folders that containers
+# are given are this machine's: one of them, $SHARE, vm1 has at the same place.
 #   up | down | env | clean
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 engine docker
@@ -55,20 +55,29 @@ images() {
   }
 }
 
-# vm1 keeps its network: containers have this machine's.
+# vm1's Engine: its containers have vm1's network, which is the only one that they use.
 share() {
   local vm=$ENGINES_DIR/sshd/run root=$ENGINES_DIR/sshd/run/vm1/root pid
-  chmod 666 "$RUN/docker.sock"
   install -d -m 1777 "$SHARE"
   pid=$(RUN=$vm; alive vm1 && cut -d' ' -f1 "$vm/vm1.pid") || return 0
+  mkdir -p "$RUN/vm"
+  local sock=$RUN/vm/docker.sock
+  spawn vmdockerd nsenter --net=/run/netns/engvm1 dockerd --host "unix://$sock" --bridge none --iptables=false \
+    --data-root "$CACHE/vmdata" --exec-root "$RUN/vm/exec" --pidfile "$RUN/vm/dockerd.own.pid" \
+    --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs
+  wait_for 60 vmdockerd docker --host "unix://$sock" version
+  local id; id=$(docker image inspect -f '{{.Id}}' zaffre-test/python:3.11)
+  docker --host "unix://$sock" image inspect "$id" >/dev/null 2>&1 ||
+    docker save zaffre-test/debian:12 zaffre-test/python:3.11 | docker --host "unix://$sock" load >/dev/null
+  chmod 666 "$sock"
   nsenter -t "$pid" -m -- test ! -S "$root/run/docker.sock" || return 0
-  log "vm1 gets the Engine"
+  log "vm1 gets its Engine"
   nsenter -t "$pid" -m -- bash -ec '
-    root=$1 run=$2 share=$3 docker=$4
+    root=$1 sock=$2 share=$3 docker=$4
     mkdir -p "$root$share"; mount --bind "$share" "$root$share"
-    : >>"$root/run/docker.sock"; mount --bind "$run/docker.sock" "$root/run/docker.sock"
+    : >>"$root/run/docker.sock"; mount --bind "$sock" "$root/run/docker.sock"
     : >>"$root/usr/bin/docker"; mount --bind "$docker" "$root/usr/bin/docker"
-  ' share "$root" "$RUN" "$SHARE" "$(readlink -f "$(command -v docker)")"
+  ' share "$root" "$sock" "$SHARE" "$(readlink -f "$(command -v docker)")"
   : >"$RUN/shared"
 }
 unshare_vm() {
@@ -76,15 +85,18 @@ unshare_vm() {
   pid=$(RUN=$vm; alive vm1 && cut -d' ' -f1 "$vm/vm1.pid") || return 0
   nsenter -t "$pid" -m -- bash -c 'umount "$1$2" "$1/run/docker.sock" "$1/usr/bin/docker"; rm -f "$1/run/docker.sock" "$1/usr/bin/docker"' share "$root" "$SHARE" 2>/dev/null || true
 }
+empty() { # empty KEY SOCKET: what tests left in an Engine, which is then stopped
+  alive "$1" || return 0
+  local ids; ids=$(docker --host "$2" ps -q 2>/dev/null || true)
+  [ -z "$ids" ] || docker --host "$2" kill $ids >/dev/null 2>&1 || true
+  docker --host "$2" image ls --quiet zaffre/env | sort -u | xargs -r docker --host "$2" image rm --force >/dev/null 2>&1 || true
+  stop "$1" TERM 30
+}
 
 cmd_down() {
   unshare_vm
-  if alive dockerd; then
-    local ids; ids=$(docker ps -q 2>/dev/null || true)
-    [ -z "$ids" ] || docker kill $ids >/dev/null 2>&1 || true
-    docker image ls --quiet zaffre/env | sort -u | xargs -r docker image rm --force >/dev/null 2>&1 || true # of tests
-  fi
-  stop dockerd TERM 30
+  empty vmdockerd "unix://$RUN/vm/docker.sock"
+  empty dockerd "$DOCKER_HOST"
   ip link del "$BRIDGE" 2>/dev/null || true
   unmount "$DIR"
   rm -rf "$RUN" "$SHARE"

@@ -17,8 +17,7 @@ import (
 )
 
 // TestDockerOnAMachine: the login's user has an environment built in an image by the machine's Docker Engine, runs in
-// it as that user, cancels, and cleans. The machine of the tests lends its Engine from the one below it, so its
-// containers have another network: the relay is tested on the server's own machine.
+// it as that user, cancels, and cleans. That such a run reaches the server is tested with its client, in test/clients.
 func TestDockerOnAMachine(t *testing.T) {
 	target := vm(t)
 	share := os.Getenv("TEST_DOCKER_SHARE")

@@ -106,12 +106,24 @@ except ActivityFailedException as e:
     print("BAD", bad.get_status(), "ValueError" in str(bad.get_details_with_logs()["logFiles"]), "error" in str(e).lower())
 
 # One that is cancelled ends.
-(project / "slow.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(300)\n")
-slow = exp.submit(config("slow.py"))
+(project / "slow.py").write_text("import os, sys, time\nif len(sys.argv) > 1: open(sys.argv[1], 'w').write(str(os.getpid()))\nprint('waiting', flush=True)\ntime.sleep(300)\n")
+pid = pathlib.Path("slow.pid").resolve()
+local = os.environ["TARGET"] == "local"
+slow = exp.submit(config("slow.py", arguments=[str(pid)] if local else []))
 end = time.time() + 60
-while slow.get_status() != "Running" and time.time() < end:
+while (slow.get_status() != "Running" or local and not (pid.exists() and pid.read_text())) and time.time() < end:
     time.sleep(.2)
 slow.cancel()
 while slow.get_status() not in ("Canceled", "Failed", "Completed") and time.time() < end:
     time.sleep(.2)
 print("SLOW", slow.get_status())
+if local:
+    def alive():
+        try:
+            os.kill(int(pid.read_text()), 0)
+            return True
+        except ProcessLookupError:
+            return False
+    while alive() and time.time() < end:
+        time.sleep(.2)
+    print("GONE", not alive())

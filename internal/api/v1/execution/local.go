@@ -40,8 +40,8 @@ type localJob struct {
 	Interpreter  string            `json:"interpreter"` // user-managed; "": an environment is made
 	Digest       string            `json:"digest"`
 	Python       string            `json:"python"` // version; "": any
-	Requirements []string          `json:"requirements"`
-	Warnings     []string          `json:"warnings"`
+	Requirements []string          `json:"requirements,omitempty"`
+	Warnings     []string          `json:"warnings,omitempty"`
 	Timeout      float64           `json:"timeout"` // seconds; 0: none
 }
 

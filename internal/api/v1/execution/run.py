@@ -1,9 +1,12 @@
 # Runs a script of SDK v1 on the machine of who submitted it (compute target "local"), and tells the server of it.
 # Python 3.6 or newer, and nothing else.
+import contextlib
 import datetime
+import fcntl
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -15,6 +18,8 @@ import urllib.request
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOG = "azureml-logs/70_driver_log.txt"
 EVERY = 1.0  # seconds between two uploads of a log that grew
+LOOK = 3.0  # seconds between two looks whether the run was canceled
+GRACE = 10.0  # seconds that a script has to end when it was
 
 with open(os.path.join(HERE, "job.json"), encoding="utf-8") as f:
     job = json.load(f)
@@ -24,13 +29,16 @@ log_path = os.path.join(HERE, "log.txt")
 log = open(log_path, "ab", buffering=0)
 
 
+def request(path, **more):
+    return urllib.request.Request(job["url"] + path, headers={"Authorization": "Bearer " + job["token"]}, **more)
+
+
 def call(path, data, kind):
-    request = urllib.request.Request(job["url"] + path, data=data, method="POST")
-    request.add_header("Authorization", "Bearer " + job["token"])
-    request.add_header("Content-Type", kind)
+    asked = request(path, data=data, method="POST")
+    asked.add_header("Content-Type", kind)
     for attempt in range(8):
         try:
-            with urllib.request.urlopen(request, context=context, timeout=60) as answer:
+            with urllib.request.urlopen(asked, context=context, timeout=60) as answer:
                 answer.read()
                 return True
         except Exception as e:
@@ -76,6 +84,15 @@ class Follower(threading.Thread):
             self.size = size
 
 
+def canceled():
+    """Whether somebody ended the run. A server that is away has not."""
+    try:
+        with urllib.request.urlopen(request(job["history"]), context=context, timeout=10) as answer:
+            return json.loads(answer.read().decode("utf-8")).get("status") in ("CancelRequested", "Canceled")
+    except Exception:
+        return False
+
+
 def logged(argv, **more):
     return subprocess.call(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **more)
 
@@ -88,31 +105,33 @@ def interpreter():
             raise RuntimeError("there is no interpreter %s on this machine" % job["interpreter"])
         return found
     home = os.path.join(os.path.expanduser("~"), ".azureml", "envs", job["digest"][:16])
-    python = os.path.join(home, "bin", "python")
-    if os.path.exists(os.path.join(home, "done")):
-        return python
+    os.makedirs(os.path.dirname(home), exist_ok=True)
+    with open(home + ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # runs that need the same one wait for it
+        if not os.path.exists(os.path.join(home, "done")):
+            shutil.rmtree(home, ignore_errors=True)
+            make(home)
+            open(os.path.join(home, "done"), "w").close()
+    return os.path.join(home, "bin", "python")
+
+
+def make(home):
+    """Makes the environment of the run, with uv where there is one."""
     say("Making the environment of the run in %s" % home)
-    part = home + "." + str(os.getpid())
     version = job["python"] or "%d.%d" % sys.version_info[:2]
     uv = shutil.which("uv")
-    made = uv and logged([uv, "venv", "--quiet", "--python", version, part]) == 0
+    made = uv and logged([uv, "venv", "--quiet", "--python", version, home]) == 0
     if not made:
         base = shutil.which("python" + version) or sys.executable
-        if logged([base, "-m", "venv", part]) != 0:
+        if logged([base, "-m", "venv", "--clear", home]) != 0:
             raise RuntimeError("a virtual environment cannot be made with %s: its log says why" % base)
-    needs = os.path.join(part, "requirements.txt")
+    needs = os.path.join(home, "requirements.txt")
     with open(needs, "w", encoding="utf-8") as f:
-        f.write("\n".join(job["requirements"]) + "\n")
-    own = os.path.join(part, "bin", "python")
+        f.write("\n".join(job.get("requirements", [])) + "\n")
+    own = os.path.join(home, "bin", "python")
     tool = [uv, "pip", "install", "--quiet", "--python", own] if made else [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     if logged(tool + ["-r", needs]) != 0:
         raise RuntimeError("the packages of the environment cannot be installed: the log says why")
-    try:
-        os.rename(part, home)
-    except OSError:  # another run was first
-        shutil.rmtree(part, ignore_errors=True)
-    open(os.path.join(home, "done"), "w").close()
-    return python
 
 
 def variables(python):
@@ -129,16 +148,31 @@ def variables(python):
     return env
 
 
+def stop(process, sig):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, sig)
+
+
 def run():
-    for w in job["warnings"]:
+    """The exit code, and why the run failed; None for the code of a run that was canceled."""
+    for w in job.get("warnings", []):
         event("Warning", Source="zaffre", Message=w)
     python = interpreter()
     event("Start")
     argv = [python] + job["command"][1:] if job["command"][0] == "python" else job["command"]
-    try:
-        return subprocess.call(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=os.path.dirname(HERE), env=variables(python), timeout=job["timeout"] or None), None
-    except subprocess.TimeoutExpired:
-        return 1, "the run took longer than the %d seconds that it may" % job["timeout"]
+    end = time.monotonic() + job["timeout"] if job["timeout"] else float("inf")
+    process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=os.path.dirname(HERE), env=variables(python), start_new_session=True)
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(max(0, min(LOOK, end - time.monotonic())))
+            return code, "the script ended with exit code %d: its log says why" % code if code else None
+        late = time.monotonic() >= end
+        if late or canceled():
+            stop(process, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE)
+            stop(process, signal.SIGKILL)
+            return (1, "the run took longer than the %d seconds that it may" % job["timeout"]) if late else (None, None)
 
 
 def outputs():
@@ -154,8 +188,6 @@ def main():
     follower.start()
     try:
         code, why = run()
-        if code and not why:
-            why = "the script ended with exit code %d: its log says why" % code
     except Exception as e:
         code, why = 1, str(e)
         say("zaffre: %s" % e)
@@ -165,8 +197,9 @@ def main():
     outputs()
     if why:
         event("Error", ErrorResponse={"error": {"code": "UserError", "message": why, "details": []}})
+    if code is None:
+        return event("Canceled")
     event("Failed" if code else "Completed")
-    return code
 
 
-sys.exit(main())
+main()
