@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,25 +22,64 @@ const (
 	fenceKeep  = 60 * 24 * time.Hour
 )
 
-// missing returns those of the hashes that the cache lacks.
-func (s *server) missing(in wire.Hashes) (wire.Hashes, error) {
-	out := wire.Hashes{Hashes: []string{}}
-	now := time.Now()
-	for _, h := range in.Hashes {
-		if !validHash(h) {
-			return out, invalid(strconv.Quote(h) + " is no hash")
+// missing returns what the cache lacks of a job's code: the hash of the manifest, or without that those of its files.
+func (s *server) missing(in wire.Code) (wire.Hashes, error) {
+	if !validHash(in.Manifest) {
+		return wire.Hashes{}, invalid(strconv.Quote(in.Manifest) + " is no hash")
+	}
+	if !s.has(in.Manifest) {
+		return wire.Hashes{Hashes: []string{in.Manifest}}, nil
+	}
+	files, err := readManifest(s.root, in.Manifest)
+	if err != nil {
+		return wire.Hashes{}, err
+	}
+	return wire.Hashes{Hashes: s.lacking(files)}, nil
+}
+
+// lacking returns the hashes of the files that the cache has not, each once.
+func (s *server) lacking(files []wire.File) []string {
+	out, seen := []string{}, map[string]bool{}
+	for _, f := range files {
+		if !seen[f.Hash] && !s.has(f.Hash) {
+			out = append(out, f.Hash)
 		}
-		name := cachePath(filepath.Join(s.root, filesDir), h)
-		fi, err := os.Stat(name)
-		if err != nil {
-			out.Hashes = append(out.Hashes, h)
-			continue
-		}
-		if now.Sub(fi.ModTime()) > cacheFresh {
-			_ = os.Chtimes(name, now, now)
+		seen[f.Hash] = true
+	}
+	return out
+}
+
+// has reports whether the cache has a file, which then is one that was asked for.
+func (s *server) has(hash string) bool {
+	name := cachePath(filepath.Join(s.root, filesDir), hash)
+	fi, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	if now := time.Now(); now.Sub(fi.ModTime()) > cacheFresh {
+		_ = os.Chtimes(name, now, now)
+	}
+	return true
+}
+
+// readManifest returns the files of a job's code. Paths that leave its folder are refused.
+func readManifest(root, hash string) (files []wire.File, err error) {
+	if hash == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(cachePath(filepath.Join(root, filesDir), hash))
+	if err != nil {
+		return nil, diskFault("read the list of the code", err)
+	}
+	if err := json.Unmarshal(b, &files); err != nil {
+		return nil, invalid("the list of the code is no JSON: " + err.Error())
+	}
+	for _, f := range files {
+		if !validHash(f.Hash) || !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path {
+			return nil, invalid("the manifest's entry " + strconv.Quote(f.Path) + " is no clean path with a hash")
 		}
 	}
-	return out, nil
+	return files, nil
 }
 
 // put takes files, each announced by its hash, until the end.
@@ -97,23 +137,18 @@ func (s *server) putFile(hash string, r io.Reader) error {
 	return nil
 }
 
-// checkFiles refuses files that the cache lacks, and paths that leave the folder.
-func (s *server) checkFiles(files []wire.File) error {
-	lacking := 0
-	for _, f := range files {
-		if !validHash(f.Hash) || !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path {
-			return invalid("the manifest's entry " + strconv.Quote(f.Path) + " is no clean path with a hash")
-		}
-		if !exists(cachePath(filepath.Join(s.root, filesDir), f.Hash)) {
-			lacking++
-		}
-	}
-	if lacking == 0 {
+// checkCode refuses code of which the cache lacks anything.
+func (s *server) checkCode(manifest string) error {
+	if manifest == "" {
 		return nil
+	}
+	lacking, err := s.missing(wire.Code{Manifest: manifest})
+	if err != nil || len(lacking.Hashes) == 0 {
+		return err
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "FilesMissing", What: "the job cannot be started",
-		Why: "the machine lacks " + strconv.Itoa(lacking) + " files of its code", Fix: "send them first",
+		Why: "the machine lacks " + strconv.Itoa(len(lacking.Hashes)) + " files of its code", Fix: "send them first",
 	}
 }
 

@@ -32,7 +32,11 @@ func (s *supervisor) layCode() error {
 	}
 	defer root.Close()
 	c := copier{root: root, cache: filepath.Join(rootOf(s.dir), filesDir), made: map[string]bool{".": true}}
-	for _, f := range s.spec.Job.Files {
+	files, err := readManifest(rootOf(s.dir), s.spec.Job.Manifest)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		if err := c.lay(f); err != nil {
 			return fmt.Errorf("file %q: %w", f.Path, err)
 		}

@@ -57,7 +57,7 @@ func (s *server) start(j wire.Job) (out wire.Empty, err error) {
 }
 
 func (s *server) writeSpec(name string, j wire.Job) error {
-	if err := s.checkFiles(j.Files); err != nil {
+	if err := s.checkCode(j.Manifest); err != nil {
 		return err
 	}
 	sp := spec{Job: j, BootID: s.boot, Time: time.Now().UTC()}

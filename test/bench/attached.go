@@ -11,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
@@ -54,6 +53,7 @@ func attached(ctx context.Context, b *bench) ([]Figure, error) {
 type farm struct {
 	dir, bin, user string
 	ports          []int
+	slots          int // of each; 0: its own choice
 	procs          []*exec.Cmd
 }
 
@@ -133,10 +133,7 @@ func (f *farm) attach(ctx context.Context, s *rig.Server) error {
 }
 
 func (f *farm) attachOne(ctx context.Context, s *rig.Server, i int, key string) error {
-	c, err := s.C.AttachCompute(ctx, s.WS, client.Compute{Name: fmt.Sprintf("m%d", i), Kind: "sshvm", Shared: true, Options: map[string]any{
-		"address": "127.0.0.1", "sshPort": f.ports[i], "administratorAccount.username": f.user, "administratorAccount.privateKeyData": key,
-		"workDirectory": filepath.Join(f.dir, fmt.Sprintf("work%d", i)),
-	}})
+	c, err := s.C.AttachCompute(ctx, s.WS, f.attachedMachine(i, key))
 	for err == nil && c.State == "Creating" {
 		if err = pause(ctx, 50*time.Millisecond); err == nil {
 			c, err = s.C.Compute(ctx, s.WS, c.Name)

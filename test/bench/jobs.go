@@ -127,15 +127,20 @@ func raySubmit(ctx context.Context, b *bench, venv, address string) ([]time.Dura
 
 // rayVenv returns a virtual environment with Ray, made at the first call.
 func rayVenv(ctx context.Context, b *bench) (string, error) {
-	venv := filepath.Join(b.cache, "ray-"+rayVersion)
-	if exec.CommandContext(ctx, filepath.Join(venv, "bin", "ray"), "--version").Run() == nil {
+	return b.venv(ctx, "ray-"+rayVersion, "import ray", "ray[default]=="+rayVersion)
+}
+
+// venv returns a virtual environment in which a line of Python works, made at the first call.
+func (b *bench) venv(ctx context.Context, name, works string, packages ...string) (string, error) {
+	venv := filepath.Join(b.cache, name)
+	if exec.CommandContext(ctx, filepath.Join(venv, "bin", "python"), "-c", works).Run() == nil {
 		return venv, nil
 	}
-	fmt.Fprintln(os.Stderr, "installing Ray", rayVersion, "into", venv)
+	fmt.Fprintln(os.Stderr, "installing", packages, "into", venv)
 	if out, err := exec.CommandContext(ctx, b.python, "-m", "venv", "--clear", venv).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("make a virtual environment: %w: %s", err, out)
 	}
-	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), "install", "-q", "ray[default]=="+rayVersion)
+	pip := exec.CommandContext(ctx, filepath.Join(venv, "bin", "pip"), append([]string{"install", "-q"}, packages...)...)
 	if out, err := pip.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it cannot be installed: %w: %s", err, out)
 	}

@@ -62,6 +62,8 @@ func measurements() []measurement {
 		{"tracking", tracking},
 		{"transfer", transfer},
 		{"attached", attached},
+		{"remote", remote},
+		{"v1", sdkV1},
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 	OpWatch       = "watch"        // -> Empty, then a Changed for each change
 	OpOutputs     = "outputs"      // JobRef -> []File
 	OpOutput      = "output"       // JobRef with Name, Offset -> Empty, then bytes
-	OpMissing     = "missing"      // Hashes -> Hashes
+	OpMissing     = "missing"      // Code -> Hashes: the manifest itself, or else those of its files
 	OpPut         = "put"          // a PutFile and its bytes for each file, then an end -> Empty
 	OpBuild       = "build"        // Build -> Empty
 	OpBuildStatus = "build_status" // BuildRef -> BuildResult
@@ -64,15 +64,16 @@ type Job struct {
 	Command []string          `json:"command"`
 	Dir     string            `json:"dir,omitzero"`
 	Env     map[string]string `json:"env,omitzero"`
-	Files   []File            `json:"files,omitzero"`
-	Prefix  string            `json:"prefix,omitzero"` // of the runtime
-	Python  string            `json:"python,omitzero"` // user-managed interpreter
-	Image   string            `json:"image,omitzero"`  // run in a container of it; Python is then the image's
-	GPUs    []int             `json:"gpus,omitzero"`   // of its slots
-	Memory  int64             `json:"memory,omitzero"` // bytes
-	Timeout time.Duration     `json:"timeout,omitzero"`
-	Grace   time.Duration     `json:"grace,omitzero"`
-	Token   string            `json:"token,omitzero"` // of the run: its process reaches the server with it
+	// Manifest is the hash of the code's list, a JSON array of File, which is sent like a file; "": no code.
+	Manifest string        `json:"manifest,omitzero"`
+	Prefix   string        `json:"prefix,omitzero"` // of the runtime
+	Python   string        `json:"python,omitzero"` // user-managed interpreter
+	Image    string        `json:"image,omitzero"`  // run in a container of it; Python is then the image's
+	GPUs     []int         `json:"gpus,omitzero"`   // of its slots
+	Memory   int64         `json:"memory,omitzero"` // bytes
+	Timeout  time.Duration `json:"timeout,omitzero"`
+	Grace    time.Duration `json:"grace,omitzero"`
+	Token    string        `json:"token,omitzero"` // of the run: its process reaches the server with it
 }
 
 // What stands in values of Job.Env for what only the agent knows.
@@ -120,6 +121,11 @@ type Status struct {
 // Changed says that a job may have changed.
 type Changed struct {
 	Job string `json:"job"`
+}
+
+// Code names the code of a job.
+type Code struct {
+	Manifest string `json:"manifest"` // its hash
 }
 
 // Hashes is a list of SHA-256 in lower-case hex.

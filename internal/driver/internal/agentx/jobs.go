@@ -50,13 +50,15 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	if err := checkText(job); err != nil {
 		return driver.Handle{}, err
 	}
-	j, err := jobOf(ctx, job)
+	code, err := codeOf(ctx, job.Files)
 	if err != nil {
 		return driver.Handle{}, err
 	}
+	j := jobOf(job)
+	j.Manifest = code.hash
 	_, err = call[wire.Empty](ctx, c.Session, wire.OpStart, j)
 	if fault.ReasonOf(err) == "FilesMissing" {
-		if err = c.send(ctx, job.Files, j.Files); err == nil {
+		if err = c.send(ctx, code); err == nil {
 			_, err = call[wire.Empty](ctx, c.Session, wire.OpStart, j)
 		}
 	}
@@ -66,7 +68,7 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	return handleOf(job.ID)
 }
 
-func jobOf(ctx context.Context, job driver.Job) (wire.Job, error) {
+func jobOf(job driver.Job) wire.Job {
 	j := wire.Job{
 		ID: job.ID, Run: job.Run, Attempt: job.Attempt, Command: job.Command, Dir: job.Dir, Env: job.Env,
 		Prefix: job.Runtime.Prefix, Python: job.Runtime.Python, Image: job.Runtime.Image,
@@ -75,14 +77,7 @@ func jobOf(ctx context.Context, job driver.Job) (wire.Job, error) {
 	for _, s := range job.Slots {
 		j.GPUs = append(j.GPUs, s.GPUs...)
 	}
-	if job.Files == nil {
-		return j, nil
-	}
-	files, err := job.Files.Manifest(ctx)
-	for _, f := range files {
-		j.Files = append(j.Files, wire.File(f))
-	}
-	return j, err
+	return j
 }
 
 // checkText refuses what a process cannot be given, or the channel would change.

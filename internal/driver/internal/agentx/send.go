@@ -1,38 +1,73 @@
 package agentx
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-// send gives the agent the files that it lacks, all in one stream.
-func (c *Conn) send(ctx context.Context, from driver.Files, files []wire.File) error {
-	seen := map[string]bool{}
-	var all wire.Hashes
-	for _, f := range files {
-		if !seen[f.Hash] {
-			seen[f.Hash] = true
-			all.Hashes = append(all.Hashes, f.Hash)
+// code is a job's code with its list, which is sent like a file.
+type code struct {
+	driver.Files
+	hash string          // of list; "": there is no code
+	list []byte          // a JSON array of wire.File
+	has  map[string]bool // the hashes that stand in it
+}
+
+func codeOf(ctx context.Context, from driver.Files) (code, error) {
+	if from == nil {
+		return code{}, nil
+	}
+	manifest, err := from.Manifest(ctx)
+	if err != nil {
+		return code{}, err
+	}
+	files, has := make([]wire.File, len(manifest)), make(map[string]bool, len(manifest))
+	for i, f := range manifest {
+		files[i], has[f.Hash] = wire.File(f), true
+	}
+	list, err := json.Marshal(files)
+	sum := sha256.Sum256(list)
+	return code{Files: from, hash: hex.EncodeToString(sum[:]), list: list, has: has}, err
+}
+
+// OpenHash implements driver.Files, for the list too. An agent gets nothing but the job's code.
+func (c code) OpenHash(ctx context.Context, hash string) (io.ReadCloser, error) {
+	switch {
+	case hash == c.hash:
+		return io.NopCloser(bytes.NewReader(c.list)), nil
+	case c.has[hash]:
+		return c.Files.OpenHash(ctx, hash)
+	}
+	return nil, &fault.Error{
+		Code: fault.Internal, Reason: "ChannelBroken", What: "the agent asks for a file that the job does not have",
+		Why: fmt.Sprintf("it asked for %q", hash), Fix: "check the target again, so that it gets the server's agent",
+	}
+}
+
+// sendRounds is how often the agent is asked what it lacks: first that is the list, and then what stands in it.
+const sendRounds = 3
+
+// send gives the agent what it lacks of the code.
+func (c *Conn) send(ctx context.Context, from code) error {
+	for range sendRounds {
+		lacking, err := call[wire.Hashes](ctx, c.Session, wire.OpMissing, wire.Code{Manifest: from.hash})
+		if err != nil || len(lacking.Hashes) == 0 {
+			return err
+		}
+		if _, err = within(ctx, func() (struct{}, error) { return struct{}{}, c.sendNow(ctx, from, lacking.Hashes) }, nil); err != nil {
+			return err
 		}
 	}
-	lacking, err := call[wire.Hashes](ctx, c.Session, wire.OpMissing, all)
-	if err != nil || len(lacking.Hashes) == 0 {
-		return err
-	}
-	for _, h := range lacking.Hashes {
-		if !seen[h] {
-			return &fault.Error{
-				Code: fault.Internal, Reason: "ChannelBroken", What: "the agent asks for a file that the job does not have",
-				Why: fmt.Sprintf("it asked for %q", h), Fix: "check the target again, so that it gets the server's agent",
-			}
-		}
-	}
-	_, err = within(ctx, func() (struct{}, error) { return struct{}{}, c.sendNow(ctx, from, lacking.Hashes) }, nil)
-	return err
+	return nil // starting the job says what is still not there
 }
 
 func (c *Conn) sendNow(ctx context.Context, from driver.Files, hashes []string) error {
