@@ -14,13 +14,8 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-// How long things that nobody asks for are kept. A file that is asked for counts as new when it
-// was a day old, so that the one does not happen beside the other.
-const (
-	cacheFresh = 24 * time.Hour
-	cacheKeep  = 14 * 24 * time.Hour
-	fenceKeep  = 60 * 24 * time.Hour
-)
+// cacheFresh is how old a file may be that counts as one that was just asked for.
+const cacheFresh = 24 * time.Hour
 
 // missing returns what the cache lacks of a job's code: the hash of the manifest, or without that those of its files.
 func (s *server) missing(in wire.Code) (wire.Hashes, error) {
@@ -153,7 +148,7 @@ func (s *server) checkCode(manifest string) error {
 }
 
 // tidy takes up what a process before us left undone: jobs and builds without a supervisor,
-// folders that were to be removed, files that nobody has asked for in a while.
+// folders that were to be removed. Then it tends what lies there.
 func (s *server) tidy() {
 	s.python() // so that the first job need not wait for it
 	for _, dir := range s.folders(jobsDir) {
@@ -165,10 +160,7 @@ func (s *server) tidy() {
 	for _, dir := range s.folders(trashDir) {
 		_ = removeAll(dir)
 	}
-	s.expire(runsDir, fenceKeep)
-	for _, dir := range s.folders(filesDir) {
-		s.expire(filepath.Join(filesDir, filepath.Base(dir)), cacheKeep)
-	}
+	s.tend()
 }
 
 func (s *server) folders(sub string) []string {

@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/zaffre-ml/zaffre/internal/agent/envbuild"
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -60,12 +62,34 @@ func (s *server) writeSpec(name string, j wire.Job) error {
 	if err := s.checkCode(j.Manifest); err != nil {
 		return err
 	}
+	if err := s.useRuntime(j); err != nil {
+		return err
+	}
 	sp := spec{Job: j, BootID: s.boot, Time: time.Now().UTC()}
 	if j.Prefix == "" && j.Python == "" && len(j.Command) > 0 && j.Command[0] == "python" {
 		sp.Python = s.python().Path
 	}
 	if err := writeJSON(name, sp); err != nil {
 		return diskFault("start the job", err)
+	}
+	return nil
+}
+
+// useRuntime notes that the job's environment is used, and refuses a job whose environment is gone.
+func (s *server) useRuntime(j wire.Job) error {
+	gone := j.Prefix != "" && !exists(filepath.Join(j.Prefix, "bin", "python"))
+	if j.Image != "" {
+		there, err := envbuild.ImageThere(context.Background(), j.Image)
+		gone = err == nil && !there
+	}
+	if gone {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "EnvironmentMissing", What: "the job cannot be started",
+			Why: "its environment is no longer on the machine", Fix: "build it again",
+		}
+	}
+	if j.Prefix != "" {
+		envbuild.Touch(s.root, filepath.Base(filepath.Dir(j.Prefix)))
 	}
 	return nil
 }

@@ -222,6 +222,25 @@ func TestEnvironmentIsBuiltOnce(t *testing.T) {
 	}
 }
 
+// An environment that was taken away from the target is built again, and the run goes on.
+func TestEnvironmentIsBuiltAgain(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	e, err := s.Environments.Register(owner(t.Context()), environment.Environment{Workspace: domaintest.Workspace, Name: "sk", Definition: driver.Definition{Pip: []string{"scikit-learn"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := run.Spec{Target: "box", Command: []string{"true"}, Environment: "sk"}
+	s.Await(t, s.SubmitSpec(t, spec), run.Completed)
+	s.Fake.LoseBuild(e.Digest)
+	if r := s.Await(t, s.SubmitSpec(t, spec), run.Completed); len(r.Status.Attempts) != 1 {
+		t.Errorf("%d attempts, want 1", len(r.Status.Attempts))
+	}
+	if n := s.Fake.Builds(e.Digest); n != 2 {
+		t.Errorf("built %d times, want twice", n)
+	}
+}
+
 func TestCondaVariablesReachTheJob(t *testing.T) {
 	t.Parallel()
 	s := domaintest.New(t)

@@ -105,6 +105,15 @@ func (s *Service) build(ctx context.Context, r Run) (environment.Build, error) {
 	return s.Environments.Ensure(ctx, r.Spec.Digest, e.Definition, t, r.Created)
 }
 
+// rebuild has the run's environment built again, which its target no longer has.
+func (s *Service) rebuild(ctx context.Context, r Run) error {
+	b, err := s.build(ctx, r)
+	if err != nil {
+		return err
+	}
+	return s.Environments.Missing(ctx, b)
+}
+
 func buildFault(r Run, b environment.Build) error {
 	fix := b.Status.Fix
 	if fix == "" {

@@ -50,6 +50,9 @@ func (s *Service) start(ctx context.Context, r Run) (step, error) {
 		err = nil // a later attempt has started: this one is over
 		status = driver.JobStatus{State: driver.JobLost, Reason: "Fenced", Message: "a later attempt has started"}
 	}
+	if fault.ReasonOf(err) == "EnvironmentMissing" {
+		return step{after: buildPoll}, s.rebuild(ctx, r)
+	}
 	if err != nil {
 		return step{}, err
 	}

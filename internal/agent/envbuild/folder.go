@@ -75,6 +75,14 @@ func Touch(root, digest string) {
 	_ = os.Chtimes(filepath.Join(Prefix(root, digest), markerFile), now, now)
 }
 
+// Used returns when an environment was last used or built; zero if there is none.
+func Used(root, digest string) (t time.Time) {
+	if info, err := os.Stat(filepath.Join(Prefix(root, digest), markerFile)); err == nil {
+		t = info.ModTime()
+	}
+	return t
+}
+
 func (b *build) built() (wire.BuildResult, bool) {
 	r, ok := Built(b.root, b.Digest)
 	if ok {

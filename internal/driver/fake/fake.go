@@ -214,7 +214,7 @@ func (c *conn) Build(_ context.Context, digest string, d driver.Definition) erro
 	defer c.w.mu.Unlock()
 	key := c.t.ID + "/" + digest
 	b := c.w.builds[key]
-	if b != nil && b.status.State != driver.BuildFailed {
+	if b != nil && b.status.State != driver.BuildFailed && b.status.State != driver.BuildMissing {
 		return nil
 	}
 	if b == nil {

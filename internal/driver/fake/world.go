@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,6 +121,17 @@ func exited(code int) driver.JobStatus {
 	return driver.JobStatus{State: driver.JobFailed, ExitCode: code, Reason: "ExitCode", Message: "it ended with exit code " + strconv.Itoa(code)}
 }
 
+// LoseBuild takes an environment away from every target.
+func (w *World) LoseBuild(digest string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, b := range w.builds {
+		if strings.HasSuffix(key, "/"+digest) {
+			b.status = driver.BuildStatus{State: driver.BuildMissing}
+		}
+	}
+}
+
 // start begins a job, or finds it.
 func (w *World) start(target string, spec driver.Job) error {
 	w.mu.Lock()
@@ -132,6 +144,12 @@ func (w *World) start(target string, spec driver.Job) error {
 		return &fault.Error{
 			Code: fault.Precondition, Reason: "Fenced", What: "the job is not started", Why: "a later attempt of the run has started",
 			Fix: "nothing: the later attempt goes on",
+		}
+	}
+	if b := w.builds[target+"/"+path.Base(spec.Runtime.Prefix)]; b != nil && b.status.State == driver.BuildMissing {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "EnvironmentMissing", What: "the job is not started", Why: "its environment was taken away",
+			Fix: "build it again",
 		}
 	}
 	w.fences[fence] = spec.Attempt

@@ -140,8 +140,8 @@ func TestPrefix(t *testing.T) {
 	}
 	j := newJob("python", "x")
 	j.Runtime = driver.Runtime{Prefix: filepath.Join(prefix, "gone")}
-	if _, st, _ := b.run(j); st.Reason != "NotStarted" || !strings.Contains(st.Message, "gone/bin/python") {
-		t.Errorf("with an environment that is gone the job is %+v", st)
+	if _, err := b.conn.(driver.Runner).Start(t.Context(), j); fault.ReasonOf(err) != "EnvironmentMissing" {
+		t.Errorf("with an environment that is gone the job is started: %v", err)
 	}
 }
 
