@@ -3,9 +3,6 @@ package arm
 import (
 	"cmp"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/api/httpx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -53,7 +50,7 @@ type errorBody struct {
 func toError(f *fault.Error) errorBody {
 	s := spell(f)
 	out := errorBody{
-		Code: s.code, StatusCode: s.status, Message: message(f), Target: f.Field,
+		Code: s.code, StatusCode: s.status, Message: httpx.Tell(f, ": "), Target: f.Field,
 		Details: []errorBody{
 			{Code: "Reason", Message: f.Reason, Details: []errorBody{}},
 			{Code: "Why", Message: f.Why, Details: []errorBody{}},
@@ -74,22 +71,6 @@ func toOutcome(f *fault.Error) errorBody {
 	return e
 }
 
-func message(f *fault.Error) string {
-	var b strings.Builder
-	b.WriteString(f.What)
-	if f.Why != "" {
-		b.WriteString(": " + f.Why)
-	}
-	b.WriteString(" [" + f.Reason + "]")
-	if f.Fix != "" {
-		b.WriteString(". Fix: " + f.Fix)
-	}
-	if len(f.Evidence) > 0 {
-		b.WriteString(". Evidence: " + strings.Join(f.Evidence, " | "))
-	}
-	return b.String()
-}
-
 // WriteFault answers with a fault in ARM's shape.
 func WriteFault(w http.ResponseWriter, r *http.Request, err error) {
 	httpx.Failed(r.Context(), err)
@@ -101,9 +82,7 @@ func WriteFault(w http.ResponseWriter, r *http.Request, err error) {
 	case "BodyTooLarge":
 		status = http.StatusRequestEntityTooLarge
 	}
-	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
+	httpx.RetryAfter(w.Header(), f)
 	e := toError(f)
 	w.Header().Set("X-Ms-Failure-Cause", cmp.Or(f.Reason, e.Code))
 	writeJSON(w, status, map[string]any{"error": e})

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/api/httpx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -60,28 +59,10 @@ func WriteFault(w http.ResponseWriter, r *http.Request, err error) {
 	httpx.Failed(r.Context(), err)
 	f := fault.From(err)
 	s := spell(f)
-	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
+	httpx.RetryAfter(w.Header(), f)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(s.status)
-	encode(w, errorBody{s.code, message(f)})
-}
-
-func message(f *fault.Error) string {
-	var b strings.Builder
-	b.WriteString(f.What)
-	if f.Why != "" {
-		b.WriteString(". " + f.Why) // MLflow's messages end in full stops, and some look for them
-	}
-	b.WriteString(" [" + f.Reason + "]")
-	if f.Fix != "" {
-		b.WriteString(". Fix: " + f.Fix)
-	}
-	if len(f.Evidence) > 0 {
-		b.WriteString(". Evidence: " + strings.Join(f.Evidence, " | "))
-	}
-	return b.String()
+	encode(w, errorBody{s.code, httpx.Tell(f, ". ")}) // MLflow's messages end in full stops, and some look for them
 }
 
 func refuse(e Endpoint) error {

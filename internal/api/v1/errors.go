@@ -3,9 +3,6 @@ package v1
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/api/httpx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -28,23 +25,6 @@ var statuses = map[fault.Code]struct {
 	fault.Unavailable:  {http.StatusServiceUnavailable, "TransientError"},
 }
 
-// Message says a whole fault in one text, for clients that show nothing else.
-func Message(f *fault.Error) string {
-	var b strings.Builder
-	b.WriteString(f.What)
-	if f.Why != "" {
-		b.WriteString(": " + f.Why)
-	}
-	b.WriteString(" [" + f.Reason + "]")
-	if f.Fix != "" {
-		b.WriteString(". Fix: " + f.Fix)
-	}
-	if len(f.Evidence) > 0 {
-		b.WriteString(". Evidence: " + strings.Join(f.Evidence, " | "))
-	}
-	return b.String()
-}
-
 // WriteFault answers with a fault. The body is good for both families of clients: those of run history look
 // for error.details and crash without it, those of the model management for code, statusCode and message
 // beside it.
@@ -55,10 +35,8 @@ func WriteFault(w http.ResponseWriter, r *http.Request, err error) {
 	if !ok {
 		s.status, s.code = http.StatusInternalServerError, "ServiceError"
 	}
-	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int((f.RetryAfter+time.Second-1)/time.Second)))
-	}
-	text := Message(f)
+	httpx.RetryAfter(w.Header(), f)
+	text := httpx.Tell(f, ": ")
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(s.status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the caller may have gone
