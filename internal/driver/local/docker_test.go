@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
 )
 
@@ -190,7 +191,6 @@ func TestDockerEnds(t *testing.T) {
 		{"time", []string{"sleep", "60"}, func(j *driver.Job) { j.Timeout, j.Grace = time.Second, 100*time.Millisecond }, driver.JobStatus{State: driver.JobFailed, Reason: "TimedOut", Signal: 15}, ""},
 		{"no program", []string{"no-such-program"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "ExitCode", ExitCode: 127}, "no-such-program"},
 		{"no script", []string{"python", "gone.py"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "NotStarted"}, ""},
-		{"no image", []string{"true"}, func(j *driver.Job) { j.Runtime.Image = "zaffre/env:none" }, driver.JobStatus{State: driver.JobFailed, Reason: "NotStarted"}, ""},
 		{"a bad name", []string{"true"}, func(j *driver.Job) { j.Env = map[string]string{"DOCKER_X": "a\nb"} }, driver.JobStatus{State: driver.JobFailed, Reason: "NotStarted"}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -218,6 +218,11 @@ func TestDockerEnds(t *testing.T) {
 			}
 			b.noContainer(j.ID)
 		})
+	}
+	gone := newJob("true")
+	gone.Runtime.Image = "zaffre/env:none"
+	if _, err := b.Start(b.ctx, gone); fault.ReasonOf(err) != "EnvironmentMissing" {
+		t.Errorf("in an image that is gone the job is started: %v", err)
 	}
 }
 
