@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/usql"
+	"github.com/zaffre-ml/zaffre/internal/usql/dotnet"
+	"github.com/zaffre-ml/zaffre/internal/usql/fileset"
+	"github.com/zaffre-ml/zaffre/internal/usql/rowfile"
+)
+
+// chosen is a file that is read, and the virtual columns' values in its name.
+type chosen struct {
+	path   string
+	values map[string]string
+}
+
+// inputs extracts the files that the queries want, and shows them to DuckDB.
+func (r *run) inputs(ctx context.Context) error {
+	for i, in := range r.plan.Inputs {
+		files, err := r.find(in)
+		if err == nil && in.Filter != "" {
+			files, err = r.filter(in, files)
+		}
+		if err != nil {
+			return err
+		}
+		csv := filepath.Join(r.work, fmt.Sprintf("in%d.csv", i))
+		if err := r.extract(ctx, in, files, csv); err != nil {
+			return err
+		}
+		kind := "VIEW"
+		if in.Shared {
+			kind = "TABLE"
+		}
+		if _, err := r.duck.run("CREATE " + kind + " " + in.Table + " AS SELECT * FROM " + reading(csv, in.Columns)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find lists the files of an input, in the order of its paths and then of their names.
+func (r *run) find(in usql.Input) ([]chosen, error) {
+	var out []chosen
+	for _, p := range in.Paths {
+		set, err := fileset.Parse(p)
+		if err != nil {
+			return nil, err
+		}
+		if !set.Many() {
+			out = append(out, chosen{path: set.Path})
+			continue
+		}
+		found, err := r.walk(set)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, &fault.Error{
+				Code: fault.NotFound, Reason: "InputFileNotFound", What: fmt.Sprintf("no file fits %q", "/"+set.Path), Why: "the store's folder has none with such a name",
+				Fix: "look at the names below " + set.Dir() + ", and at the case of the letters", Field: in.Place,
+			}
+		}
+		out = append(out, found...)
+	}
+	return out, nil
+}
+
+func (r *run) walk(set fileset.Set) (out []chosen, err error) {
+	err = fs.WalkDir(r.Store.FS(), set.Dir(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		values, ok := set.Match(path)
+		if info, err := r.Store.Stat(path); ok && err == nil && info.Mode().IsRegular() {
+			out = append(out, chosen{path, values})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, unreadable(set.Dir(), "", err)
+	}
+	return out, nil
+}
+
+// filter asks DuckDB which files the conditions on the virtual columns leave.
+func (r *run) filter(in usql.Input, files []chosen) ([]chosen, error) {
+	columns := []rowfile.Column{{Name: "/", Kind: dotnet.Int}}
+	for _, i := range in.Virtual {
+		columns = append(columns, in.Columns[i])
+	}
+	var rows strings.Builder
+	for n, f := range files {
+		line := []string{fmt.Sprint(n)}
+		for _, c := range columns[1:] {
+			line = append(line, `"`+strings.ReplaceAll(f.values[c.Name], `"`, `""`)+`"`)
+		}
+		x := rowfile.Extraction{Name: f.path, Format: rowfile.Exchange(), Columns: columns}
+		if _, err := x.Exchange(&rows, strings.NewReader(strings.Join(line, ",")+"\n")); err != nil {
+			return nil, err
+		}
+	}
+	list := filepath.Join(r.work, "files.csv")
+	if err := os.WriteFile(list, []byte(rows.String()), 0o600); err != nil {
+		return nil, unwritable(err)
+	}
+	got, err := r.duck.run("SELECT f." + name("/") + " FROM " + reading(list, columns) + " AS f WHERE " + in.Filter)
+	if err != nil {
+		return nil, err
+	}
+	var keep []int
+	for _, row := range got {
+		if n, ok := row[0].(float64); ok {
+			keep = append(keep, int(n))
+		}
+	}
+	slices.Sort(keep)
+	var out []chosen
+	for _, n := range keep {
+		out = append(out, files[n])
+	}
+	r.Tell(fmt.Sprintf("%s: %d of %d files fit the conditions on their names", in.Paths[0], len(out), len(files)))
+	return out, nil
+}
+
+// extract writes the rows of all files behind each other.
+func (r *run) extract(ctx context.Context, in usql.Input, files []chosen, csv string) (err error) {
+	out, err := os.OpenFile(csv, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if err != nil {
+		return unwritable(err)
+	}
+	defer func() {
+		if cerr := out.Close(); err == nil && cerr != nil {
+			err = unwritable(cerr)
+		}
+	}()
+	for _, f := range files {
+		rows, err := r.extractOne(ctx, in, f, out)
+		if err != nil {
+			return err
+		}
+		r.result.Inputs = append(r.result.Inputs, File{f.path, rows})
+	}
+	return nil
+}
+
+func (r *run) extractOne(ctx context.Context, in usql.Input, f chosen, out io.Writer) (int64, error) {
+	src, err := r.Store.Open(f.path)
+	if err != nil {
+		return 0, unreadable(f.path, in.Place, err)
+	}
+	defer src.Close()
+	if info, err := src.Stat(); err != nil || info.IsDir() {
+		return 0, unreadable(f.path, in.Place, errors.Join(err, errors.New("it is no file")))
+	}
+	defer context.AfterFunc(ctx, func() { _ = src.Close() })()
+	fixed := map[int]string{}
+	for _, i := range in.Virtual {
+		fixed[i] = f.values[in.Columns[i].Name]
+	}
+	x := rowfile.Extraction{Name: "/" + f.path, Format: in.Format, Columns: in.Columns, Fixed: fixed}
+	return x.Exchange(out, src)
+}
+
+func unreadable(path, place string, err error) error {
+	code := fault.Precondition
+	if errors.Is(err, fs.ErrNotExist) {
+		code = fault.NotFound
+	}
+	return &fault.Error{
+		Code: code, Reason: "InputFileNotFound", What: fmt.Sprintf("cannot read %q", "/"+path), Why: "the store's folder has no such file, or it may not be read",
+		Fix: "look at the path: it begins at the store's folder, and nothing outside of that is read", Field: place, Err: err,
+	}
+}
