@@ -105,6 +105,10 @@ func (c *compiler) declare(d *syntax.Declare) {
 	if again {
 		return // an EXTERNAL one gives way
 	}
+	if d.Value == nil {
+		c.vars[d.Name] = bad()
+		return
+	}
 	t := dotnet.Type{}
 	if d.Type != nil {
 		var ok bool

@@ -59,7 +59,7 @@ func (c *compiler) unify(at syntax.Pos, vs ...value) []value {
 		if isBad(v) {
 			return nil
 		}
-		t.Nullable = t.Nullable || v.t.Nullable || v.t.Kind == dotnet.Null
+		t.Nullable = t.Nullable || v.t.Nullable && v.t.Kind != dotnet.String
 		switch {
 		case t.Kind == dotnet.Null:
 			t.Kind = v.t.Kind

@@ -11,8 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql"
 	"github.com/zaffre-ml/zaffre/internal/usql/engine"
 )
@@ -155,3 +156,5 @@ func content(t *testing.T, dir string) map[string]string {
 	}
 	return out
 }
+
+func faultOf(err error) *fault.Error { return fault.From(err) }

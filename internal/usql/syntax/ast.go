@@ -13,14 +13,14 @@ type Declare struct {
 	Name     string
 	External bool
 	Type     *TypeName // nil: the value's
-	Value    Expr
+	Value    Expr // nil: it has a fault
 }
 
 // Assign is @name = query.
 type Assign struct {
 	At    Pos
 	Name  string
-	Query Query
+	Query Query // nil: it has a fault
 }
 
 // Output is OUTPUT @rowset TO path ORDER BY … USING outputter.

@@ -29,12 +29,28 @@ func Parse(src string) (*Script, []*fault.Error) {
 	p := &parser{tokens: tokens}
 	s := &Script{}
 	for p.tokens[p.i].kind != end {
-		if st := p.statement(); !p.broken && st != nil {
+		st := p.statement()
+		if p.broken {
+			st = remains(st)
+		}
+		if st != nil {
 			s.Statements = append(s.Statements, st)
 		}
 		p.resume()
 	}
 	return s, p.faults
+}
+
+// remains returns what is left of a statement with a fault: its name, so that those who use it have no fault
+// of their own.
+func remains(st Statement) Statement {
+	switch st := st.(type) {
+	case *Declare:
+		return &Declare{At: st.At, Name: st.Name, External: st.External}
+	case *Assign:
+		return &Assign{At: st.At, Name: st.Name}
+	}
+	return nil
 }
 
 // resume goes on after the semicolon, over a body of BEGIN … END.

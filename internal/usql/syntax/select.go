@@ -99,8 +99,11 @@ func (p *parser) join() string {
 	}
 	side := p.next().s
 	p.take("OUTER")
-	if p.at("SEMIJOIN", "ANTISEMIJOIN") || side == "SEMIJOIN" || side == "ANTISEMIJOIN" {
-		p.refuse(t.at, "SEMIJOIN and ANTISEMIJOIN", "join with a SELECT DISTINCT of the keys; for ANTISEMIJOIN use LEFT JOIN, and WHERE key == null")
+	if p.at("SEMIJOIN", "ANTISEMIJOIN") {
+		side = p.next().s
+	}
+	if side == "SEMIJOIN" || side == "ANTISEMIJOIN" {
+		p.refuse(t.at, side, "join with a SELECT DISTINCT of the keys; for ANTISEMIJOIN use LEFT JOIN, and WHERE key == null")
 	}
 	p.expect("JOIN")
 	return side
