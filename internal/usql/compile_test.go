@@ -236,3 +236,17 @@ func TestChosenFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLarge: what doubles with each level ends in a fault, and soon.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	for _, expr := range []string{
+		strings.Repeat("CASE ", 150) + "i" + strings.Repeat(" WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 3 END", 150),
+		strings.Repeat("(n + 1) / (", 150) + "n" + strings.Repeat(")", 150),
+	} {
+		_, err := usql.Compile(frame+expr+" AS a"+after, nil)
+		if fault.ReasonOf(err) != "USQLTooDeep" {
+			t.Errorf("%.100v", err)
+		}
+	}
+}

@@ -39,8 +39,10 @@ func (c *compiler) noOperator(at syntax.Pos, op string, ts ...dotnet.Type) value
 	return bad()
 }
 
-func (s *scope) binary(e *syntax.Binary) value {
-	x, y := s.expr(e.X), s.expr(e.Y)
+func (s *scope) binary(e *syntax.Binary) value { return s.combine(e, s.expr(e.X), s.expr(e.Y)) }
+
+// combine compiles an operator between values; e says which, and where they stand.
+func (s *scope) combine(e *syntax.Binary, x, y value) value {
 	if isBad(x, y) {
 		return bad()
 	}

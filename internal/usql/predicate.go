@@ -13,9 +13,7 @@ func (s *scope) predicate(e syntax.Expr) value {
 	case *syntax.In:
 		return s.in(e)
 	case *syntax.Between:
-		low := &syntax.Binary{At: e.At, Op: ">=", X: e.X, Y: e.Low}
-		high := &syntax.Binary{At: e.At, Op: "<=", X: e.X, Y: e.High}
-		return negated(e.Not, s.expr(&syntax.Binary{At: e.At, Op: "AND", X: low, Y: high}))
+		return s.between(e)
 	case *syntax.Like:
 		return s.like(e)
 	case *syntax.IsNull:
@@ -25,20 +23,35 @@ func (s *scope) predicate(e syntax.Expr) value {
 		}
 		return negated(e.Not, from(plain(dotnet.Bool), "("+v.sql+" IS NULL)", v))
 	case *syntax.Case:
-		whens := e.Whens
-		if e.X != nil {
-			whens = nil
-			for _, w := range e.Whens {
-				whens = append(whens, syntax.When{Test: &syntax.Binary{At: w.Test.Place(), Op: "==", X: e.X, Y: w.Test}, Then: w.Then})
-			}
-		}
-		otherwise := e.Else
-		if otherwise == nil {
-			otherwise = &syntax.Literal{At: e.At, Kind: syntax.NullLiteral}
-		}
-		return s.branches(e.At, whens, otherwise)
+		return s.cases(e)
 	}
 	return bad()
+}
+
+// between reads its left side once.
+func (s *scope) between(e *syntax.Between) value {
+	x := s.expr(e.X)
+	low := s.combine(&syntax.Binary{At: e.At, Op: ">=", X: e.X, Y: e.Low}, x, s.expr(e.Low))
+	high := s.combine(&syntax.Binary{At: e.At, Op: "<=", X: e.X, Y: e.High}, x, s.expr(e.High))
+	return negated(e.Not, s.combine(&syntax.Binary{At: e.At, Op: "AND", X: e.X, Y: e.High}, low, high))
+}
+
+// cases compiles CASE; one with a value before WHEN compares it with each.
+func (s *scope) cases(e *syntax.Case) value {
+	otherwise := e.Else
+	if otherwise == nil {
+		otherwise = &syntax.Literal{At: e.At, Kind: syntax.NullLiteral}
+	}
+	if e.X == nil {
+		return s.branches(e.At, e.Whens, otherwise)
+	}
+	x := s.expr(e.X)
+	var tests, thens []value
+	for _, w := range e.Whens {
+		tests = append(tests, s.combine(&syntax.Binary{At: w.Test.Place(), Op: "==", X: e.X, Y: w.Test}, x, s.expr(w.Test)))
+		thens = append(thens, s.expr(w.Then))
+	}
+	return s.decide(e.At, tests, append(thens, s.expr(otherwise)))
 }
 
 func negated(not bool, v value) value {
@@ -89,14 +102,19 @@ func (s *scope) like(e *syntax.Like) value {
 	return negated(e.Not, from(plain(dotnet.Bool), sql, x, p))
 }
 
-// branches compiles ?: and CASE.
+// branches compiles ?:, and CASE with conditions.
 func (s *scope) branches(at syntax.Pos, whens []syntax.When, otherwise syntax.Expr) value {
 	var tests, thens []value
 	for _, w := range whens {
 		tests = append(tests, s.to(s.expr(w.Test), plain(dotnet.Bool), w.Test.Place()))
 		thens = append(thens, s.expr(w.Then))
 	}
-	thens = s.unify(at, append(thens, s.expr(otherwise))...)
+	return s.decide(at, tests, append(thens, s.expr(otherwise)))
+}
+
+// decide takes the value of the first test that is true; the last value is that of none.
+func (s *scope) decide(at syntax.Pos, tests, thens []value) value {
+	thens = s.unify(at, thens...)
 	if thens == nil || isBad(append(tests, thens...)...) {
 		return bad()
 	}

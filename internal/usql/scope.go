@@ -101,9 +101,16 @@ func (s *scope) settle(v value) value {
 	return v
 }
 
+// maxSQL is how long an expression may become: some of C#'s are written with a part of theirs twice.
+const maxSQL = 1 << 20
+
 // expr compiles an expression.
 func (s *scope) expr(e syntax.Expr) value {
 	v := s.bare(e)
+	if len(v.sql) > maxSQL {
+		s.note(invalid(e.Place(), "USQLTooDeep", "this expression is too large", "as SQL it has more than 1 MiB", "compute a part of it in a query before this one"))
+		return bad()
+	}
 	if slices.Contains(s.groups, v.sql) {
 		v.loose = nil
 	}

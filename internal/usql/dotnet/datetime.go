@@ -50,7 +50,7 @@ var known = layouts()
 // ParseDateTime reads a DateTime as DateTime.Parse does in the culture en-US, where its form is one of those
 // that are known here. Digits behind the microseconds are dropped. A time in UTC stays as it is written.
 func ParseDateTime(s string) (t time.Time, ok bool) {
-	if t, ok = plain(s); ok {
+	if t, ok = plain([]byte(s)); ok {
 		return t, true
 	}
 	s = strings.TrimSpace(s)
@@ -66,7 +66,7 @@ func ParseDateTime(s string) (t time.Time, ok bool) {
 }
 
 // plain reads 2006-01-02, with or without a time behind a T or a space, without the help of time.Parse.
-func plain(s string) (t time.Time, ok bool) {
+func plain(s []byte) (t time.Time, ok bool) {
 	if len(s) != 10 && len(s) != 19 || s[4] != '-' || s[7] != '-' {
 		return t, false
 	}
@@ -79,7 +79,7 @@ func plain(s string) (t time.Time, ok bool) {
 		if i == 0 {
 			width = 4
 		}
-		for _, c := range []byte(s[at : at+width]) {
+		for _, c := range s[at : at+width] {
 			if c < '0' || c > '9' {
 				return t, false
 			}

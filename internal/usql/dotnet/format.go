@@ -2,11 +2,12 @@ package dotnet
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Format is a format of a DateTime. Its zero value is "O": 2012-02-15T11:53:16.0000000.
+// Format is a format of a DateTime. Its zero value writes nothing.
 type Format struct{ parts []part }
 
 // part is a piece of a format: a text, or what stands for a piece of the time.
@@ -90,7 +91,7 @@ func first(s string) (part, int, error) {
 // Strftime returns the format for DuckDB's strftime.
 func (f Format) Strftime() string {
 	var b strings.Builder
-	for _, p := range f.or() {
+	for _, p := range f.parts {
 		b.WriteString(p.duck + strings.ReplaceAll(p.text, "%", "%%"))
 	}
 	return b.String()
@@ -99,29 +100,34 @@ func (f Format) Strftime() string {
 // Text writes a DateTime.
 func (f Format) Text(t time.Time) string { return string(f.append(nil, t)) }
 
-func (f Format) or() []part {
-	if f.parts == nil {
-		f, _ = ParseFormat("O")
-	}
-	return f.parts
-}
-
 func (f Format) append(dst []byte, t time.Time) []byte {
-	for _, p := range f.or() {
+	for _, p := range f.parts {
 		switch {
 		case p.text != "":
 			dst = append(dst, p.text...)
 		case p.golang != "":
 			dst = t.AppendFormat(dst, p.golang)
 		case p.duck == "%-H":
-			dst = fmt.Appendf(dst, "%d", t.Hour())
+			dst = strconv.AppendInt(dst, int64(t.Hour()), 10)
 		case p.duck == "%f0":
-			dst = fmt.Appendf(dst, "%07d", t.Nanosecond()/100)
+			dst = appendDigits(dst, t.Nanosecond()/100, 7)
 		case p.duck == "%f":
-			dst = fmt.Appendf(dst, "%06d", t.Nanosecond()/1000)
+			dst = appendDigits(dst, t.Nanosecond()/1000, 6)
 		case p.duck == "%g":
-			dst = fmt.Appendf(dst, "%03d", t.Nanosecond()/1000000)
+			dst = appendDigits(dst, t.Nanosecond()/1000000, 3)
 		}
+	}
+	return dst
+}
+
+func appendDigits(dst []byte, n, width int) []byte {
+	at := len(dst)
+	for range width {
+		dst = append(dst, '0')
+	}
+	for i := at + width - 1; i >= at; i-- {
+		dst[i] += byte(n % 10)
+		n /= 10
 	}
 	return dst
 }

@@ -3,6 +3,7 @@ package dotnet
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +23,12 @@ func AppendText(dst []byte, k Kind, value []byte, format Format) ([]byte, error)
 	case Decimal:
 		return append(dst, trimZeros(value)...), nil
 	case DateTime:
-		t, err := time.Parse("2006-01-02 15:04:05", string(value))
-		if err != nil {
-			return dst, fmt.Errorf("read a timestamp of DuckDB: %w", err)
+		t, ok := plain(value)
+		if !ok {
+			var err error
+			if t, err = time.Parse("2006-01-02 15:04:05", string(value)); err != nil {
+				return dst, fmt.Errorf("read a timestamp of DuckDB: %w", err)
+			}
 		}
 		return format.append(dst, t), nil
 	}
@@ -65,14 +69,17 @@ func appendNumber(dst []byte, k Kind, s string) ([]byte, error) {
 // AppendFloat writes a number with as few digits as give it back, with an exponent where .NET takes one:
 // above 15 digits before the point of a double and 7 of a float, and below 0.0001.
 func AppendFloat(dst []byte, v float64, bits int) []byte {
-	e := strconv.FormatFloat(v, 'e', -1, bits)
-	mantissa, power, _ := strings.Cut(e, "e")
-	exponent, _ := strconv.Atoi(power)
-	digits := len(strings.TrimLeft(strings.Replace(mantissa, ".", "", 1), "-"))
 	limit := 15
 	if bits == 32 {
 		limit = 7
 	}
+	if a := math.Abs(v); a == 0 || a >= 0.0001 && a < math.Pow10(limit) {
+		return strconv.AppendFloat(dst, v+0, 'f', -1, bits)
+	}
+	e := strconv.FormatFloat(v, 'e', -1, bits)
+	mantissa, power, _ := strings.Cut(e, "e")
+	exponent, _ := strconv.Atoi(power)
+	digits := len(strings.TrimLeft(strings.Replace(mantissa, ".", "", 1), "-"))
 	if exponent+1 > max(digits, limit) || exponent < -4 {
 		sign := byte('+')
 		if exponent < 0 {

@@ -2,6 +2,7 @@ package rowfile
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -131,13 +132,14 @@ func (e *extractor) value(dst []byte, c Column, f Field) ([]byte, bool) {
 
 func appendQuoted(dst, s []byte) []byte {
 	dst = append(dst, '"')
-	for _, c := range s {
-		if c == '"' {
-			dst = append(dst, '"')
+	for {
+		n := bytes.IndexByte(s, '"')
+		if n < 0 {
+			return append(append(dst, s...), '"')
 		}
-		dst = append(dst, c)
+		dst = append(append(dst, s[:n+1]...), '"')
+		s = s[n+1:]
 	}
-	return append(dst, '"')
 }
 
 func (e *extractor) miscounted(n int) error {

@@ -55,16 +55,13 @@ func TestExchange(t *testing.T) {
 		{"a number with spaces", " +7 ,a\n", rowfile.Default(), "7,\"a\"\n", ""},
 		{"rows at the top", "a\nb,c,d\n1,x\n", with(func(f *rowfile.Format) { f.Skip = 2 }), "1,\"x\"\n", ""},
 		{"a byte order mark", "\ufeff1,x\n", rowfile.Default(), "1,\"x\"\n", ""},
-		{"a row delimiter of two", "1,a;\n2;b,b;;", with(func(f *rowfile.Format) { f.RowDelimiter = ";;" }), "", `ValueInvalid column 2`},
+		{"a row delimiter of two", "1,a;\n2;;2,b;;", with(func(f *rowfile.Format) { f.RowDelimiter = ";;" }), "1,\"a;\n2\"\n2,\"b\"\n", ""},
 		{"a delimiter beyond ASCII", "1→a\n", with(func(f *rowfile.Format) { f.Delimiter = "→" }), "1,\"a\"\n", ""},
 		{"no UTF-8", "1,\xff\n", rowfile.Default(), "", "FileEncodingWrong it has a character that utf-8 has not"},
 		{"no ASCII", "1,ä\n", with(func(f *rowfile.Format) { f.Encoding = rowfile.ASCII }), "", "FileEncodingWrong it has a character that ascii has not"},
 		{"UTF-16 with the large end first", "\xfe\xff\x001\x00,\xd8\x3d\xde\x00\x00\n", with(func(f *rowfile.Format) { f.Encoding = rowfile.UTF16BE }), "1,\"😀\"\n", ""},
 		{"half a character of UTF-16", "1\x00,\x00\x3d\xd8\n\x00", with(func(f *rowfile.Format) { f.Encoding = rowfile.UTF16 }), "", "FileEncodingWrong it has a character that utf-16 has not"},
 	} {
-		if strings.HasPrefix(tc.reason, "a row delimiter") {
-			tc.in, tc.want, tc.fault = "1,a;\n2;;2,b;;", "1,\"a;\n2\"\n2,\"b\"\n", ""
-		}
 		for _, src := range []io.Reader{strings.NewReader(tc.in), iotest.OneByteReader(strings.NewReader(tc.in)), iotest.DataErrReader(strings.NewReader(tc.in))} {
 			var out bytes.Buffer
 			_, err := rowfile.Extraction{Name: "/f", Format: tc.format, Columns: columns}.Exchange(&out, src)
@@ -147,16 +144,13 @@ func TestWriteThenRead(t *testing.T) {
 		with(func(f *rowfile.Format) { f.Quoting = false; f.Escape = "^"; f.RowDelimiter = "\n"; f.Null = &empty }),
 	} {
 		for range 300 {
-			rows := random()
+			rows := random(f.Null != nil)
 			var file, back bytes.Buffer
 			if _, err := (rowfile.Output{Format: f, Columns: columns}).Write(&file, strings.NewReader(rows)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := (rowfile.Extraction{Name: "f", Format: f, Columns: columns}).Exchange(&back, &file); err != nil {
 				t.Fatalf("%v\n%q", err, rows)
-			}
-			if f.Null == nil {
-				rows = strings.ReplaceAll(rows, ",\\N\n", ",\"\"\n")
 			}
 			if diff := cmp.Diff(rows, back.String()); diff != "" {
 				t.Fatalf("%+v (-want +got):\n%s", f, diff)
@@ -165,15 +159,16 @@ func TestWriteThenRead(t *testing.T) {
 	}
 }
 
-// random are rows in the format of exchange, full of characters that mean something.
-func random() string {
+// random are rows in the format of exchange, full of characters that mean something. Without a text for null,
+// a string of a file is never null.
+func random(nulls bool) string {
 	var b strings.Builder
 	for range 1 + rand.IntN(5) {
 		n, s := `\N`, `\N`
 		if rand.IntN(4) > 0 {
 			n = []string{"0", "-5", "2147483647"}[rand.IntN(3)]
 		}
-		if rand.IntN(4) > 0 {
+		if !nulls || rand.IntN(4) > 0 {
 			s = ""
 			for range rand.IntN(6) {
 				s += []string{"a", ",", `""`, "\n", "\r", `\`, "^", "é", "😀", "|", " ", "N"}[rand.IntN(12)]

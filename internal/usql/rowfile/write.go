@@ -3,6 +3,7 @@ package rowfile
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -52,12 +53,9 @@ type writer struct {
 }
 
 func (o Output) begin(dst io.Writer) (*writer, error) {
-	date := dotnet.Format{}
-	var err error
-	if o.Format.DateTime != "" {
-		if date, err = dotnet.ParseFormat(o.Format.DateTime); err != nil {
-			return nil, err
-		}
+	date, err := dotnet.ParseFormat(cmp.Or(o.Format.DateTime, "O"))
+	if err != nil {
+		return nil, err
 	}
 	if o.Format.RowDelimiter == "" {
 		o.Format.RowDelimiter = "\r\n"
