@@ -12,7 +12,7 @@ func (s *scope) aggregate(c *syntax.Call, fn string) value {
 		return bad()
 	}
 	if !s.aggs || s.within {
-		s.note(invalid(c.At, "AggregateMisplaced", fn+" cannot stand here", "an aggregate stands in SELECT, HAVING or ORDER BY, and not within another", "compute it in a query before this one"))
+		s.note(invalid("AggregateMisplaced", c.At, fn+" cannot stand here", "an aggregate stands in SELECT, HAVING or ORDER BY, and not within another", "compute it in a query before this one"))
 		return bad()
 	}
 	if fn == "COUNT" && (c.Star || len(c.Args) == 0) {
@@ -68,7 +68,7 @@ func (s *scope) sum(arg string, k dotnet.Kind, t dotnet.Type) value {
 }
 
 func (c *compiler) wrongArguments(at syntax.Pos, fn string) value {
-	c.note(invalid(at, "ArgumentsWrong", fn+" cannot take these arguments", "there are too many, too few, or ones of another type", "look up what it takes; docs/howto/u-sql.md lists what is known here"))
+	c.note(invalid("ArgumentsWrong", at, fn+" cannot take these arguments", "there are too many, too few, or ones of another type", "look up what it takes; docs/howto/u-sql.md lists what is known here"))
 	return bad()
 }
 

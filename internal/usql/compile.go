@@ -56,7 +56,7 @@ func Compile(script string, parameters map[string]string) (Plan, error) {
 		}
 	}
 	if len(c.faults) == 0 && len(c.plan.Outputs) == 0 {
-		c.note(invalid(syntax.Pos{Line: 1, Column: 1}, "OutputMissing", "the script writes nothing", "there is no OUTPUT in it", `add one: OUTPUT @rows TO "/out.csv" USING Outputters.Csv();`))
+		c.note(invalid("OutputMissing", syntax.Pos{Line: 1, Column: 1}, "the script writes nothing", "there is no OUTPUT in it", `add one: OUTPUT @rows TO "/out.csv" USING Outputters.Csv();`))
 	}
 	if len(c.faults) > 0 {
 		return Plan{}, c.sorted()
@@ -99,7 +99,7 @@ func (c *compiler) parameters(tree *syntax.Script) {
 func (c *compiler) declare(d *syntax.Declare) {
 	_, again := c.vars[d.Name]
 	if _, ok := c.rowsets[d.Name]; ok || again && !d.External {
-		c.note(invalid(d.At, "NameTaken", "@"+d.Name+" is declared before", "a variable, a rowset or a parameter has that name", "take another name, or DECLARE EXTERNAL for a parameter"))
+		c.note(invalid("NameTaken", d.At, "@"+d.Name+" is declared before", "a variable, a rowset or a parameter has that name", "take another name, or DECLARE EXTERNAL for a parameter"))
 		return
 	}
 	if again {
@@ -133,7 +133,7 @@ func (c *compiler) declare(d *syntax.Declare) {
 func (c *compiler) parameter(d *syntax.Declare, v value, s string) value {
 	p, ok := given(v.t.Kind, s)
 	if !ok {
-		c.note(invalid(d.At, "ParameterInvalid", "the parameter "+d.Name+" cannot be used", fmt.Sprintf("%q is no %s", s, v.t.Kind), "give a value of its type"))
+		c.note(invalid("ParameterInvalid", d.At, "the parameter "+d.Name+" cannot be used", fmt.Sprintf("%q is no %s", s, v.t.Kind), "give a value of its type"))
 		return bad()
 	}
 	return p
@@ -141,7 +141,7 @@ func (c *compiler) parameter(d *syntax.Declare, v value, s string) value {
 
 func (c *compiler) assign(a *syntax.Assign) {
 	if _, ok := c.vars[a.Name]; ok {
-		c.note(invalid(a.At, "NameTaken", "@"+a.Name+" is a variable", "a rowset cannot have the name of a variable", "take another name"))
+		c.note(invalid("NameTaken", a.At, "@"+a.Name+" is a variable", "a rowset cannot have the name of a variable", "take another name"))
 		return
 	}
 	r := c.query(a.Query)

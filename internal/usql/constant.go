@@ -65,7 +65,7 @@ func (c *compiler) integer(l *syntax.Literal, digits string, base int, long, uns
 }
 
 func (c *compiler) noNumber(l *syntax.Literal) value {
-	c.note(invalid(l.At, "USQLSyntax", l.Text+" is no number", "a number has digits, a point, an exponent and a suffix of L, U, F, D or M", "correct the number"))
+	c.note(invalid("USQLSyntax", l.At, l.Text+" is no number", "a number has digits, a point, an exponent and a suffix of L, U, F, D or M", "correct the number"))
 	return bad()
 }
 

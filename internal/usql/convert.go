@@ -22,7 +22,7 @@ func (c *compiler) to(v value, t dotnet.Type, at syntax.Pos) value {
 		v.t.Nullable = t.Nullable
 		return v
 	}
-	c.note(invalid(at, "TypesDiffer", "cannot convert "+v.t.String()+" to "+t.String(), "C# has no conversion between them without a cast", c.castFix(v.t, t)))
+	c.note(invalid("TypesDiffer", at, "cannot convert "+v.t.String()+" to "+t.String(), "C# has no conversion between them without a cast", c.castFix(v.t, t)))
 	return bad()
 }
 
@@ -67,12 +67,12 @@ func (c *compiler) unify(at syntax.Pos, vs ...value) []value {
 		case dotnet.Widens(t.Kind, v.t.Kind) && t.Kind != dotnet.Char:
 			t.Kind = v.t.Kind
 		default:
-			c.note(invalid(at, "TypesDiffer", "the values here are "+t.String()+" and "+v.t.String(), "they have to be of one type", "cast one of them, or use Parse or ToString"))
+			c.note(invalid("TypesDiffer", at, "the values here are "+t.String()+" and "+v.t.String(), "they have to be of one type", "cast one of them, or use Parse or ToString"))
 			return nil
 		}
 	}
 	if t.Kind == dotnet.Null {
-		c.note(invalid(at, "TypesDiffer", "all values here are null", "null alone has no type", "cast one: (int?) null"))
+		c.note(invalid("TypesDiffer", at, "all values here are null", "null alone has no type", "cast one: (int?) null"))
 		return nil
 	}
 	t.Nullable = t.Nullable || t.Kind == dotnet.String
@@ -91,7 +91,7 @@ func (c *compiler) explicit(v value, t dotnet.Type, at syntax.Pos) value {
 	}
 	ok := v.t.Kind == t.Kind || v.t.Kind.Numeric() && t.Kind.Numeric()
 	if !ok {
-		c.note(invalid(at, "TypesDiffer", "cannot cast "+v.t.String()+" to "+t.String(), "C# has no such cast", c.castFix(v.t, t)))
+		c.note(invalid("TypesDiffer", at, "cannot cast "+v.t.String()+" to "+t.String(), "C# has no such cast", c.castFix(v.t, t)))
 		return bad()
 	}
 	if !t.Nullable {

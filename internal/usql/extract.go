@@ -31,7 +31,7 @@ func (c *compiler) extract(q *syntax.Extract) *rowset {
 			continue
 		}
 		if i > 0 && !slices.Equal(virtual, set.Columns()) {
-			c.note(invalid(e.Place(), "VirtualColumnsDiffer", "the paths have different names in braces", "a virtual column needs a value in every path", "take several EXTRACTs, and UNION ALL"))
+			c.note(invalid("VirtualColumnsDiffer", e.Place(), "the paths have different names in braces", "a virtual column needs a value in every path", "take several EXTRACTs, and UNION ALL"))
 		}
 		virtual = set.Columns()
 		in.Paths = append(in.Paths, set.Path)
@@ -49,10 +49,10 @@ func (c *compiler) virtual(at syntax.Pos, set fileset.Set, in *Input, out *rowse
 		i := slices.IndexFunc(out.cols, func(col column) bool { return col.name == v })
 		switch {
 		case i < 0:
-			c.note(invalid(at, "NameUnknown", fmt.Sprintf("EXTRACT has no column %q", v), "the path has {"+v+"} in it", "add "+v+" to the columns of EXTRACT, or write {*}"))
+			c.note(invalid("NameUnknown", at, fmt.Sprintf("EXTRACT has no column %q", v), "the path has {"+v+"} in it", "add "+v+" to the columns of EXTRACT, or write {*}"))
 			continue
 		case set.Dated(v) && out.cols[i].t.Kind != dotnet.DateTime:
-			c.note(invalid(at, "TypesDiffer", fmt.Sprintf("the column %q is %s", v, out.cols[i].t), "the path has parts of a date for it", "make it a DateTime"))
+			c.note(invalid("TypesDiffer", at, fmt.Sprintf("the column %q is %s", v, out.cols[i].t), "the path has parts of a date for it", "make it a DateTime"))
 		}
 		out.cols[i].virtual, out.cols[i].sure = true, true
 		if !slices.Contains(in.Virtual, i) {
@@ -69,7 +69,7 @@ func (c *compiler) path(e syntax.Expr, many bool) (set fileset.Set, ok bool) {
 		return set, false
 	}
 	if !ok || v.t.Kind != dotnet.String {
-		c.note(invalid(e.Place(), "PathNotConstant", "this path is not known before the script runs", "files are looked up first",
+		c.note(invalid("PathNotConstant", e.Place(), "this path is not known before the script runs", "files are looked up first",
 			"use strings and variables with +, string.Format, and DateTime with ToString"))
 		return set, false
 	}
@@ -83,7 +83,7 @@ func (c *compiler) path(e syntax.Expr, many bool) (set fileset.Set, ok bool) {
 		if err != nil {
 			why = err.Error()
 		}
-		c.note(invalid(e.Place(), "PathInvalid", fmt.Sprintf("cannot use the path %q", text), why, "name a file from the store's folder on: /folder/file.csv"))
+		c.note(invalid("PathInvalid", e.Place(), fmt.Sprintf("cannot use the path %q", text), why, "name a file from the store's folder on: /folder/file.csv"))
 		return set, false
 	}
 	return set, true
@@ -106,7 +106,7 @@ func (c *compiler) output(o *syntax.Output) {
 	}
 	for _, other := range c.plan.Outputs {
 		if other.Path == out.Path {
-			c.note(invalid(o.Path.Place(), "NameTaken", fmt.Sprintf("%q is written twice", out.Path), "the later would hide the other", "name another file"))
+			c.note(invalid("NameTaken", o.Path.Place(), fmt.Sprintf("%q is written twice", out.Path), "the later would hide the other", "name another file"))
 		}
 	}
 	r.needed = true
@@ -121,7 +121,7 @@ func (c *compiler) outputRows(o *syntax.Output) *rowset {
 	r, ok := c.rowsets[o.Rowset]
 	if !ok {
 		s := &selecting{scope: &scope{compiler: c}}
-		c.note(invalid(o.At, "NameUnknown", "there is no rowset @"+o.Rowset, "no statement before this one gives it rows", s.rowsetFix(o.Rowset)))
+		c.note(invalid("NameUnknown", o.At, "there is no rowset @"+o.Rowset, "no statement before this one gives it rows", s.rowsetFix(o.Rowset)))
 		return nil
 	}
 	if r.cols == nil {

@@ -28,7 +28,7 @@ func (c *compiler) format(call *syntax.Call, read bool) rowfile.Format {
 			n = "delimiter"
 		}
 		if n == "delimiter" && fn.Name != "Text" || !slices.Contains(options(read), n) {
-			c.note(invalid(e.Place(), "ArgumentsWrong", "there is no parameter "+n+" here", "the parameters are "+strings.Join(options(read), ", "), "take one of them, as in quoting: false; a delimiter is one of Text"))
+			c.note(invalid("ArgumentsWrong", e.Place(), "there is no parameter "+n+" here", "the parameters are "+strings.Join(options(read), ", "), "take one of them, as in quoting: false; a delimiter is one of Text"))
 			continue
 		}
 		c.option(&f, n, e)
@@ -57,7 +57,7 @@ func (c *compiler) option(f *rowfile.Format, name string, e syntax.Expr) {
 		return // null is their default
 	}
 	if !v.known || !set(f, name, v) {
-		c.note(invalid(e.Place(), "ArgumentsWrong", "this is no value for "+name, "it takes a constant: "+want(name), "write "+want(name)))
+		c.note(invalid("ArgumentsWrong", e.Place(), "this is no value for "+name, "it takes a constant: "+want(name), "write "+want(name)))
 	}
 }
 

@@ -15,7 +15,7 @@ func (s *selecting) sourcesOf() bool {
 		src, good := s.source(f, len(s.sources)+1)
 		ok = ok && good
 		if good && s.hasAlias(src.alias) {
-			s.note(invalid(f.At, "NameTaken", "two rowsets in FROM have the name "+src.alias, "their columns could not be told apart", "give one of them an alias with AS"))
+			s.note(invalid("NameTaken", f.At, "two rowsets in FROM have the name "+src.alias, "their columns could not be told apart", "give one of them an alias with AS"))
 		}
 		s.sources = append(s.sources, src)
 	}
@@ -53,7 +53,7 @@ func (s *selecting) source(f syntax.Source, n int) (source, bool) {
 	r, ok := s.rowsets[f.Rowset]
 	switch {
 	case f.Rowset != "" && !ok:
-		s.note(invalid(f.At, "NameUnknown", "there is no rowset @"+f.Rowset, "no statement before this one gives it rows", s.rowsetFix(f.Rowset)))
+		s.note(invalid("NameUnknown", f.At, "there is no rowset @"+f.Rowset, "no statement before this one gives it rows", s.rowsetFix(f.Rowset)))
 		return out, false
 	case f.Rowset == "":
 		r = s.inner(f)

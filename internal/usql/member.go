@@ -160,7 +160,7 @@ func (s *scope) ofNullable(e *syntax.Member, x value, vs []value) value {
 		out.sure = true
 		return out
 	}
-	s.note(invalid(e.At, "NameUnknown", x.t.String()+" has no member "+e.Name, "a type with ? has HasValue, Value, GetValueOrDefault(x) and ToString()", "write .Value before it, or a value for null with ??"))
+	s.note(invalid("NameUnknown", e.At, x.t.String()+" has no member "+e.Name, "a type with ? has HasValue, Value, GetValueOrDefault(x) and ToString()", "write .Value before it, or a value for null with ??"))
 	return bad()
 }
 

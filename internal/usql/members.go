@@ -82,7 +82,9 @@ func convert(k dotnet.Kind) []member {
 		round = `CAST(round_even($1, 0) AS ` + k.SQL() + `)`
 	}
 	return append([]member{
-		{args: kinds(dotnet.Long), ret: k, sql: number}, {args: kinds(dotnet.Double), ret: k, sql: round}, {args: kinds(dotnet.Decimal), ret: k, sql: round},
+		{args: kinds(dotnet.Long), ret: k, sql: number},
+		{args: kinds(dotnet.Double), ret: k, sql: round},
+		{args: kinds(dotnet.Decimal), ret: k, sql: round},
 		{args: kinds(dotnet.Bool), ret: k, sql: number},
 	}, parse(k)...)
 }

@@ -35,7 +35,7 @@ func (c *compiler) noOperator(at syntax.Pos, op string, ts ...dotnet.Type) value
 	for _, t := range ts {
 		names = append(names, t.String())
 	}
-	c.note(invalid(at, "TypesDiffer", "there is no operator "+op+" for "+strings.Join(names, " and "), "C# has none for these types", "cast one of them, or use Parse or ToString"))
+	c.note(invalid("TypesDiffer", at, "there is no operator "+op+" for "+strings.Join(names, " and "), "C# has none for these types", "cast one of them, or use Parse or ToString"))
 	return bad()
 }
 
@@ -186,7 +186,7 @@ func (s *scope) arithmetic(e *syntax.Binary, x, y value) value {
 func (s *scope) folded(e *syntax.Binary, a, b int64) value {
 	n := map[string]int64{"+": a + b, "-": a - b, "*": a * b}[e.Op]
 	if n != int64(int32(n)) {
-		s.note(invalid(e.At, "NumberTooLarge", "this is too large for an int", "both sides are constants of type int", "write one of them with L at its end"))
+		s.note(invalid("NumberTooLarge", e.At, "this is too large for an int", "both sides are constants of type int", "write one of them with L at its end"))
 		return bad()
 	}
 	return constant(dotnet.Int, n)

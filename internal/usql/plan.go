@@ -45,7 +45,7 @@ type Output struct {
 	Format  rowfile.Format   `json:"format"`
 }
 
-func invalid(at syntax.Pos, reason, what, why, fix string) *fault.Error {
+func invalid(reason string, at syntax.Pos, what, why, fix string) *fault.Error {
 	return &fault.Error{Code: fault.Invalid, Reason: reason, What: what, Why: why, Fix: fix, Field: at.String()}
 }
 

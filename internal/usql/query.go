@@ -30,7 +30,7 @@ func (c *compiler) setOp(q *syntax.SetOp) *rowset {
 		return nil
 	}
 	if len(left.cols) != len(right.cols) {
-		c.note(invalid(q.At, "ColumnsDiffer", fmt.Sprintf("%s of %d columns and %d", q.Op, len(left.cols), len(right.cols)), "both sides need the same columns", "select the same columns on both sides"))
+		c.note(invalid("ColumnsDiffer", q.At, fmt.Sprintf("%s of %d columns and %d", q.Op, len(left.cols), len(right.cols)), "both sides need the same columns", "select the same columns on both sides"))
 		return nil
 	}
 	left.wantAll()
@@ -58,13 +58,13 @@ func (c *compiler) setOp(q *syntax.SetOp) *rowset {
 func (c *compiler) values(q *syntax.Values, names []string) *rowset {
 	width := len(q.Rows[0])
 	if names == nil || len(names) != width {
-		c.note(invalid(q.At, "ColumnsDiffer", "VALUES has rows of "+fmt.Sprint(width)+" values and "+fmt.Sprint(len(names))+" names", "each value needs a name", "write (VALUES (1, \"a\")) AS v(id, name)"))
+		c.note(invalid("ColumnsDiffer", q.At, "VALUES has rows of "+fmt.Sprint(width)+" values and "+fmt.Sprint(len(names))+" names", "each value needs a name", "write (VALUES (1, \"a\")) AS v(id, name)"))
 		return nil
 	}
 	grid := make([][]value, width)
 	for _, row := range q.Rows {
 		if len(row) != width {
-			c.note(invalid(q.At, "ColumnsDiffer", "the rows of VALUES differ in length", fmt.Sprintf("one has %d values, another %d", width, len(row)), "give each row the same number of values"))
+			c.note(invalid("ColumnsDiffer", q.At, "the rows of VALUES differ in length", fmt.Sprintf("one has %d values, another %d", width, len(row)), "give each row the same number of values"))
 			return nil
 		}
 		for i, e := range row {
@@ -115,7 +115,7 @@ func (c *compiler) distinctNames(at syntax.Pos, cols []column) bool {
 		low := strings.ToLower(col.name)
 		switch other, ok := seen[low]; {
 		case ok && other == col.name:
-			c.note(invalid(at, "ColumnsDiffer", fmt.Sprintf("two columns have the name %q", col.name), "the columns of a rowset have different names", "name one of them with AS"))
+			c.note(invalid("ColumnsDiffer", at, fmt.Sprintf("two columns have the name %q", col.name), "the columns of a rowset have different names", "name one of them with AS"))
 			return false
 		case ok:
 			c.note(refused(at, fmt.Sprintf("a rowset with the columns %q and %q, which differ in case only,", other, col.name), "name one of them with AS"))
@@ -132,7 +132,7 @@ func (c *compiler) columnType(at syntax.Pos, v value) bool {
 	case dotnet.None:
 		return false
 	case dotnet.Null:
-		c.note(invalid(at, "TypesDiffer", "null alone is no column", "it has no type", "cast it: (int?) null"))
+		c.note(invalid("TypesDiffer", at, "null alone is no column", "it has no type", "cast it: (int?) null"))
 		return false
 	case dotnet.TimeSpan:
 		c.note(refused(at, "a TimeSpan as a column", "take its TotalDays, TotalHours, TotalMinutes or TotalSeconds"))

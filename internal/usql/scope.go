@@ -52,7 +52,7 @@ func (s *scope) column(at syntax.Pos, of, col string) (value, bool) {
 		}
 	}
 	if len(found) > 1 {
-		s.note(invalid(at, "ColumnAmbiguous", fmt.Sprintf("the column %q is in several rowsets", col), "FROM has more than one rowset with it", "write the rowset's alias before it: a."+col))
+		s.note(invalid("ColumnAmbiguous", at, fmt.Sprintf("the column %q is in several rowsets", col), "FROM has more than one rowset with it", "write the rowset's alias before it: a."+col))
 		return bad(), true
 	}
 	if len(found) == 0 {
@@ -87,14 +87,14 @@ func (s *scope) missing(at syntax.Pos, col string) value {
 			fix = "write " + h + ": names are the same only in the same case"
 		}
 	}
-	s.note(invalid(at, "NameUnknown", fmt.Sprintf("there is no column %q", col), why, fix))
+	s.note(invalid("NameUnknown", at, fmt.Sprintf("there is no column %q", col), why, fix))
 	return bad()
 }
 
 // settle checks what a clause of a grouped query may read.
 func (s *scope) settle(v value) value {
 	if s.grouped && v.loose != nil {
-		s.note(invalid(v.loose.At, "NotGrouped", fmt.Sprintf("the column %q is neither grouped nor in an aggregate", v.loose.Name),
+		s.note(invalid("NotGrouped", v.loose.At, fmt.Sprintf("the column %q is neither grouped nor in an aggregate", v.loose.Name),
 			"a group has many values of it", "add it to GROUP BY, or take one value with ANY_VALUE, MIN or MAX"))
 		return bad()
 	}
@@ -108,7 +108,7 @@ const maxSQL = 1 << 20
 func (s *scope) expr(e syntax.Expr) value {
 	v := s.bare(e)
 	if len(v.sql) > maxSQL {
-		s.note(invalid(e.Place(), "USQLTooDeep", "this expression is too large", "as SQL it has more than 1 MiB", "compute a part of it in a query before this one"))
+		s.note(invalid("USQLTooDeep", e.Place(), "this expression is too large", "as SQL it has more than 1 MiB", "compute a part of it in a query before this one"))
 		return bad()
 	}
 	if slices.Contains(s.groups, v.sql) {
@@ -162,10 +162,10 @@ func (s *scope) variable(e *syntax.Var) value {
 		return v
 	}
 	if _, ok := s.rowsets[e.Name]; ok {
-		s.note(invalid(e.At, "NameUnknown", "@"+e.Name+" is a rowset, not a value", "an expression works on values", "name a column of it, with @"+e.Name+" in FROM"))
+		s.note(invalid("NameUnknown", e.At, "@"+e.Name+" is a rowset, not a value", "an expression works on values", "name a column of it, with @"+e.Name+" in FROM"))
 		return bad()
 	}
-	s.note(invalid(e.At, "NameUnknown", "there is no variable @"+e.Name, "no DECLARE before it names it, and no parameter", "declare it: DECLARE EXTERNAL @"+e.Name+" string = \"…\";"))
+	s.note(invalid("NameUnknown", e.At, "there is no variable @"+e.Name, "no DECLARE before it names it, and no parameter", "declare it: DECLARE EXTERNAL @"+e.Name+" string = \"…\";"))
 	return bad()
 }
 

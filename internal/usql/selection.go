@@ -22,7 +22,7 @@ type selecting struct {
 // selection compiles a SELECT.
 func (c *compiler) selection(q *syntax.Select) *rowset {
 	if len(q.From) == 0 {
-		c.note(invalid(q.At, "USQLSyntax", "this SELECT has no FROM", "a query of U-SQL reads a rowset", "add FROM @rows, or FROM (VALUES (1)) AS v(x)"))
+		c.note(invalid("USQLSyntax", q.At, "this SELECT has no FROM", "a query of U-SQL reads a rowset", "add FROM @rows, or FROM (VALUES (1)) AS v(x)"))
 		return nil
 	}
 	s := &selecting{scope: &scope{compiler: c, named: map[string]value{}}, q: q, out: &rowset{}}
@@ -69,7 +69,7 @@ func (s *selecting) group() string {
 	for _, e := range s.q.Group {
 		v := s.expr(e)
 		if v.known {
-			s.note(invalid(e.Place(), "NameUnknown", "GROUP BY with a constant", "it groups nothing", "name a column"))
+			s.note(invalid("NameUnknown", e.Place(), "GROUP BY with a constant", "it groups nothing", "name a column"))
 		}
 		s.groups = append(s.groups, v.sql)
 	}
@@ -111,7 +111,7 @@ func (s *selecting) put(i syntax.Item, v value, as string) {
 		return
 	}
 	if as == "" {
-		s.note(invalid(i.At, "NameMissing", "this column has no name", "a column that is computed has none of its own", "add AS and a name"))
+		s.note(invalid("NameMissing", i.At, "this column has no name", "a column that is computed has none of its own", "add AS and a name"))
 		return
 	}
 	s.items = append(s.items, v.sql+" AS "+name(as))
@@ -139,7 +139,7 @@ func (s *selecting) star(i syntax.Item) {
 
 func (s *selecting) having() string {
 	if s.q.Having != nil && !s.grouped {
-		s.note(invalid(s.q.Having.Place(), "NotGrouped", "HAVING has no groups", "the query has neither GROUP BY nor an aggregate", "use WHERE"))
+		s.note(invalid("NotGrouped", s.q.Having.Place(), "HAVING has no groups", "the query has neither GROUP BY nor an aggregate", "use WHERE"))
 	}
 	return s.condition("HAVING", s.q.Having)
 }
@@ -147,7 +147,7 @@ func (s *selecting) having() string {
 // orderBy compiles ORDER BY, OFFSET and FETCH. null is before all else, as in .NET.
 func (s *selecting) orderBy(o syntax.Order, fetch bool) string {
 	if len(o.By) > 0 && o.Fetch == nil && o.Offset == nil && fetch {
-		s.note(invalid(o.At, "OrderWithoutFetch", "ORDER BY in a query without FETCH", "a rowset has no order", "order in OUTPUT, or add FETCH n ROWS"))
+		s.note(invalid("OrderWithoutFetch", o.At, "ORDER BY in a query without FETCH", "a rowset has no order", "order in OUTPUT, or add FETCH n ROWS"))
 	}
 	var keys []string
 	for _, k := range o.By {
@@ -182,10 +182,10 @@ func (s *selecting) orderKey(e syntax.Expr) string {
 	}
 	v := s.settle(s.expr(e))
 	if s.q != nil && s.q.Distinct {
-		s.note(invalid(e.Place(), "NameUnknown", "ORDER BY of a SELECT DISTINCT names no column of it", "the rows that are left have no other columns", "order by a column of SELECT"))
+		s.note(invalid("NameUnknown", e.Place(), "ORDER BY of a SELECT DISTINCT names no column of it", "the rows that are left have no other columns", "order by a column of SELECT"))
 	}
 	if v.known {
-		s.note(invalid(e.Place(), "NameUnknown", "ORDER BY with a constant", "it orders nothing", "name a column"))
+		s.note(invalid("NameUnknown", e.Place(), "ORDER BY with a constant", "it orders nothing", "name a column"))
 	}
 	return v.sql
 }
@@ -197,6 +197,6 @@ func (s *scope) rows(e syntax.Expr) string {
 	if isBad(v) || ok && v.known && n >= 0 {
 		return fmt.Sprint(n)
 	}
-	s.note(invalid(e.Place(), "RowsNotConstant", "FETCH and OFFSET take a number", "it has to be known before the query runs", "write a number, or declare a variable of type int"))
+	s.note(invalid("RowsNotConstant", e.Place(), "FETCH and OFFSET take a number", "it has to be known before the query runs", "write a number, or declare a variable of type int"))
 	return "0"
 }

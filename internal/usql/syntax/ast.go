@@ -13,7 +13,7 @@ type Declare struct {
 	Name     string
 	External bool
 	Type     *TypeName // nil: the value's
-	Value    Expr // nil: it has a fault
+	Value    Expr      // nil: it has a fault
 }
 
 // Assign is @name = query.

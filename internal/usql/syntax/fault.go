@@ -26,7 +26,7 @@ func (f Faults) Unwrap() []error {
 	return out
 }
 
-func invalid(at Pos, reason, what, why, fix string) *fault.Error {
+func invalid(reason string, at Pos, what, why, fix string) *fault.Error {
 	return &fault.Error{Code: fault.Invalid, Reason: reason, What: what, Why: why, Fix: fix, Field: at.String()}
 }
 

@@ -61,7 +61,7 @@ func (l *lexer) space() {
 			at := l.pos
 			n := strings.Index(l.src[l.at+2:], "*/")
 			if n < 0 {
-				l.faults = append(l.faults, invalid(at, "USQLSyntax", "this comment has no end", "there is no */ after it", "end the comment with */"))
+				l.faults = append(l.faults, invalid("USQLSyntax", at, "this comment has no end", "there is no */ after it", "end the comment with */"))
 				n = len(l.src) - l.at - 4
 			}
 			l.skip(n + 4)
@@ -153,7 +153,7 @@ func (l *lexer) operator(at Pos) {
 	}
 	r := l.next()
 	if !strings.ContainsRune("=<>!?:;,.()+-*/%[]{}&|^~", r) {
-		l.faults = append(l.faults, invalid(at, "USQLSyntax", "the character "+string(r)+" has no meaning here",
+		l.faults = append(l.faults, invalid("USQLSyntax", at, "the character "+string(r)+" has no meaning here",
 			"no word of U-SQL begins with it", "take it out, or put it into a string or a comment"))
 		return
 	}

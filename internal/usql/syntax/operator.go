@@ -98,7 +98,7 @@ func (p *parser) bits() {
 		p.refuse(t.at, "the operator "+t.s, "use && or || with conditions; there is nothing for bits")
 	}
 	if t := p.peek(); p.at("=") {
-		p.tell(invalid(t.at, "USQLSyntax", "= compares nothing", "values are compared with == in U-SQL, as in C#", "write == here"))
+		p.tell(invalid("USQLSyntax", t.at, "= compares nothing", "values are compared with == in U-SQL, as in C#", "write == here"))
 	}
 }
 

@@ -124,7 +124,7 @@ func (p *parser) expect(s string) {
 
 func (p *parser) unexpected(want string) {
 	t := p.peek()
-	p.tell(invalid(t.at, "USQLSyntax", fmt.Sprintf("%s is expected, not %s", want, t), "the script does not follow the grammar here",
+	p.tell(invalid("USQLSyntax", t.at, fmt.Sprintf("%s is expected, not %s", want, t), "the script does not follow the grammar here",
 		"write "+want+" here, or look for what is missing before it"))
 }
 
@@ -141,7 +141,7 @@ func (p *parser) refuse(at Pos, what, fix string) { p.tell(refused(at, what, fix
 // nest guards what calls itself; the caller calls the returned function at its end.
 func (p *parser) nest(at Pos) func() {
 	if p.depth++; p.depth > maxDepth {
-		p.tell(invalid(at, "USQLTooDeep", "this is nested too deep", "parts within parts go at most 200 deep", "give an inner part a name of its own"))
+		p.tell(invalid("USQLTooDeep", at, "this is nested too deep", "parts within parts go at most 200 deep", "give an inner part a name of its own"))
 	}
 	return func() { p.depth-- }
 }

@@ -24,7 +24,7 @@ func (l *lexer) verbatim(at Pos) {
 }
 
 func (l *lexer) unended(at Pos) {
-	l.faults = append(l.faults, invalid(at, "USQLSyntax", "this string has no end", "the closing quote is missing", "close the string where it ends"))
+	l.faults = append(l.faults, invalid("USQLSyntax", at, "this string has no end", "the closing quote is missing", "close the string where it ends"))
 	l.add(text, "", at)
 }
 
@@ -48,7 +48,7 @@ func (l *lexer) str(k kind, quote rune, at Pos) {
 
 func (l *lexer) closed(k kind, s string, at Pos) {
 	if k == char && utf8.RuneCountInString(s) != 1 {
-		l.faults = append(l.faults, invalid(at, "USQLSyntax", "a char has one character", "this has "+strconv.Itoa(utf8.RuneCountInString(s)),
+		l.faults = append(l.faults, invalid("USQLSyntax", at, "a char has one character", "this has "+strconv.Itoa(utf8.RuneCountInString(s)),
 			"write a string with double quotes"))
 	}
 	l.add(k, s, at)
@@ -70,7 +70,7 @@ func (l *lexer) escape(at Pos) rune {
 	}
 	v, err := strconv.ParseUint(l.src[l.at:l.at+n], 16, 32)
 	if err != nil || v > utf8.MaxRune || n < digits && r != 'x' {
-		l.faults = append(l.faults, invalid(at, "USQLSyntax", `the escape \`+string(r)+` is not known`, "a backslash in a string begins an escape",
+		l.faults = append(l.faults, invalid("USQLSyntax", at, `the escape \`+string(r)+` is not known`, "a backslash in a string begins an escape",
 			`write \\ for a backslash, or @"…" around the string`))
 		return utf8.RuneError
 	}
