@@ -91,7 +91,7 @@ func (r *run) prepare(context.Context) error {
 	r.work = work
 	list := []string{
 		"SET temp_directory = " + quote(filepath.Join(work, "duckdb")), "SET allowed_directories = [" + quote(work) + "]",
-		"SET enable_external_access = false", "SET autoload_known_extensions = false",
+		"SET enable_progress_bar = false", "SET enable_external_access = false", "SET autoload_known_extensions = false",
 	}
 	for _, m := range prelude() {
 		list = append(list, "CREATE MACRO "+m)
@@ -120,14 +120,17 @@ func (r *run) views(context.Context) error {
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func name(s string) string  { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// reading is SQL that reads a file in the format of exchange, without any guess.
-func reading(file string, columns []rowfile.Column) string {
-	var cols []string
+// reading is SQL that reads files in the format of exchange, without any guess.
+func reading(files []string, columns []rowfile.Column) string {
+	var list, cols []string
+	for _, f := range files {
+		list = append(list, quote(f))
+	}
 	for _, c := range columns {
 		cols = append(cols, quote(c.Name)+": "+quote(c.Kind.SQL()))
 	}
-	return fmt.Sprintf(`read_csv(%s, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '\N', allow_quoted_nulls = false, `+
-		`new_line = '\n', max_line_size = 134217728, columns = {%s})`, quote(file), strings.Join(cols, ", "))
+	return fmt.Sprintf(`read_csv([%s], auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '\N', allow_quoted_nulls = false, `+
+		`new_line = '\n', max_line_size = 20971520, columns = {%s})`, strings.Join(list, ", "), strings.Join(cols, ", "))
 }
 
 func unwritable(err error) error {

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql"
@@ -34,15 +36,15 @@ func (r *run) inputs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		csv := filepath.Join(r.work, fmt.Sprintf("in%d.csv", i))
-		if err := r.extract(ctx, in, files, csv); err != nil {
+		list, err := r.extractAll(ctx, in, files, filepath.Join(r.work, fmt.Sprintf("in%d", i)))
+		if err != nil {
 			return err
 		}
 		kind := "VIEW"
 		if in.Shared {
 			kind = "TABLE"
 		}
-		if _, err := r.duck.run("CREATE " + kind + " " + in.Table + " AS SELECT * FROM " + reading(csv, in.Columns)); err != nil {
+		if _, err := r.duck.run("CREATE " + kind + " " + in.Table + " AS SELECT * FROM " + reading(list, in.Columns)); err != nil {
 			return err
 		}
 	}
@@ -117,7 +119,7 @@ func (r *run) filter(in usql.Input, files []chosen) ([]chosen, error) {
 	if err := os.WriteFile(list, []byte(rows.String()), 0o600); err != nil {
 		return nil, unwritable(err)
 	}
-	got, err := r.duck.run("SELECT f." + name("/") + " FROM " + reading(list, columns) + " AS f WHERE " + in.Filter)
+	got, err := r.duck.run("SELECT f." + name("/") + " FROM " + reading([]string{list}, columns) + " AS f WHERE " + in.Filter)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +138,62 @@ func (r *run) filter(in usql.Input, files []chosen) ([]chosen, error) {
 	return out, nil
 }
 
-// extract writes the rows of all files behind each other.
-func (r *run) extract(ctx context.Context, in usql.Input, files []chosen, csv string) (err error) {
+// extractAll extracts the files on all processors, and returns what DuckDB reads, in the files' order.
+func (r *run) extractAll(ctx context.Context, in usql.Input, files []chosen, base string) ([]string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	shares := r.shares(files)
+	list, done, errs := make([]string, len(shares)), make([][]File, len(shares)), make([]error, len(shares))
+	var wg sync.WaitGroup
+	for i, share := range shares {
+		list[i] = fmt.Sprintf("%s-%d.csv", base, i)
+		wg.Go(func() {
+			if done[i], errs[i] = r.extract(ctx, in, share, list[i]); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	r.result.Inputs = append(r.result.Inputs, slices.Concat(done...)...)
+	return list, first(errs)
+}
+
+// first returns the first error that is not of a reader that was stopped for the sake of another's.
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// shares splits the files into one part of about the same size for each processor.
+func (r *run) shares(files []chosen) [][]chosen {
+	total, sizes := int64(0), make([]int64, len(files))
+	for i, f := range files {
+		if info, err := r.Store.Stat(f.path); err == nil {
+			sizes[i] = info.Size()
+		}
+		total += sizes[i]
+	}
+	out := [][]chosen{nil}
+	each, now := total/int64(runtime.GOMAXPROCS(0))+1, int64(0)
+	for i, f := range files {
+		if now > 0 && now+sizes[i]/2 > each {
+			out, now = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], f)
+		now += sizes[i]
+	}
+	return out
+}
+
+// extract writes the rows of files behind each other.
+func (r *run) extract(ctx context.Context, in usql.Input, files []chosen, csv string) (done []File, err error) {
 	out, err := os.OpenFile(csv, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 	if err != nil {
-		return unwritable(err)
+		return nil, unwritable(err)
 	}
 	defer func() {
 		if cerr := out.Close(); err == nil && cerr != nil {
@@ -150,11 +203,11 @@ func (r *run) extract(ctx context.Context, in usql.Input, files []chosen, csv st
 	for _, f := range files {
 		rows, err := r.extractOne(ctx, in, f, out)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r.result.Inputs = append(r.result.Inputs, File{f.path, rows})
+		done = append(done, File{f.path, rows})
 	}
-	return nil
+	return done, nil
 }
 
 func (r *run) extractOne(ctx context.Context, in usql.Input, f chosen, out io.Writer) (int64, error) {

@@ -11,7 +11,7 @@ import (
 
 const (
 	firstBuffer = 256 << 10
-	maxRow      = 64 << 20
+	maxRow      = 8 << 20 // U-SQL allows 4 MiB
 )
 
 // scanner splits a file into rows and fields. It may hold a row in memory, and no more.
@@ -86,7 +86,7 @@ func (s *scanner) fill() error {
 	}
 	if s.end == len(s.buf) {
 		if len(s.buf) >= maxRow {
-			return s.fault("RowTooLong", "the row is longer than 64 MiB", "name the right rowDelimiter, or quoting: false if quotes are no quotes there")
+			return s.fault("RowTooLong", "the row is longer than 8 MiB", "name the right rowDelimiter, or quoting: false if quotes are no quotes there")
 		}
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)
 	}
