@@ -46,8 +46,8 @@ type run struct {
 	staged []staged
 }
 
-// Run runs a plan. Its outputs appear together when all of them are written; if it fails, none does and
-// files that were there before stay. It may be cancelled.
+// Run runs a plan. Its outputs get their names one after the other when all of them are written; if it fails
+// before that, none does, and files that were there stay. It may be cancelled.
 func Run(ctx context.Context, plan usql.Plan, o Options) (result Result, err error) {
 	work, err := os.MkdirTemp(o.Work, "zaffre-usql-")
 	if err != nil {
@@ -58,6 +58,9 @@ func Run(ctx context.Context, plan usql.Plan, o Options) (result Result, err err
 		o.Tell = func(string) {}
 	}
 	r := &run{Options: o, plan: plan, work: work}
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
+	}
 	if r.duck, err = start(ctx, cmp.Or(o.Python, "python3"), work); err != nil {
 		return Result{}, err
 	}

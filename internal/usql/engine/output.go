@@ -63,6 +63,9 @@ func (r *run) write(ctx context.Context, o usql.Output, csv string) (rows int64,
 	if err := r.Store.MkdirAll(path.Dir(o.Path), 0o777); err != nil {
 		return 0, notWritten(o.Path, err)
 	}
+	if info, err := r.Store.Stat(o.Path); err == nil && info.IsDir() {
+		return 0, notWritten(o.Path, errors.New("a folder has the name"))
+	}
 	s := staged{path.Join(path.Dir(o.Path), "."+path.Base(o.Path)+"."+rand.Text()), o.Path}
 	dst, err := r.Store.OpenFile(s.temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
