@@ -18,7 +18,7 @@ func parse(k dotnet.Kind) []member {
 		dotnet.Float:    `CAST(u_real($1, !this text is no float!) AS FLOAT)`,
 		dotnet.Double:   `CAST(u_real($1, !this text is no double!) AS DOUBLE)`,
 		dotnet.Decimal:  `CAST(u_digits($1, '^\s*([+-]?\d*\.?\d{0,10})\s*$', !this text is no decimal of at most 10 digits behind the point!) AS DECIMAL(38,10))`,
-		dotnet.DateTime: `coalesce(try_strptime(trim($1), ` + dotnet.ParseFormats() + `), !this text is no DateTime in a form that is known here!)`,
+		dotnet.DateTime: `coalesce(try_strptime(regexp_replace(trim($1), '(\.\d{6})\d+', '\1'), ` + dotnet.ParseFormats() + `), !this text is no DateTime in a form that is known here!)`,
 		dotnet.Guid:     `coalesce(try_cast(trim($1) AS UUID), !this text is no Guid!)`,
 	}[k]
 	m := member{args: arg, ret: k, sql: "(" + sql + ")"}

@@ -25,7 +25,7 @@ func (c *compiler) selection(q *syntax.Select) *rowset {
 		c.note(invalid("USQLSyntax", q.At, "this SELECT has no FROM", "a query of U-SQL reads a rowset", "add FROM @rows, or FROM (VALUES (1)) AS v(x)"))
 		return nil
 	}
-	s := &selecting{scope: &scope{compiler: c, named: map[string]value{}}, q: q, out: &rowset{}}
+	s := &selecting{scope: &scope{compiler: c}, q: q, out: &rowset{}}
 	before := len(c.faults)
 	if !s.sourcesOf() {
 		return nil
@@ -33,6 +33,7 @@ func (c *compiler) selection(q *syntax.Select) *rowset {
 	where := s.where()
 	groups := s.group()
 	s.columns()
+	s.named = s.byName()
 	having := s.having()
 	order := s.orderBy(q.Order, true)
 	if len(c.faults) > before || !c.distinctNames(q.At, s.out.cols) {
@@ -116,8 +117,16 @@ func (s *selecting) put(i syntax.Item, v value, as string) {
 	}
 	s.items = append(s.items, v.sql+" AS "+name(as))
 	s.vals = append(s.vals, v)
-	s.named[as] = v
 	s.out.cols = append(s.out.cols, column{name: as, t: v.t, sure: v.sure || !v.t.Nullable})
+}
+
+// byName is what HAVING and ORDER BY may call by its name.
+func (s *selecting) byName() map[string]value {
+	out := map[string]value{}
+	for i, v := range s.vals {
+		out[s.out.cols[i].name] = v
+	}
+	return out
 }
 
 func (s *selecting) star(i syntax.Item) {
