@@ -98,7 +98,7 @@ func (e *extractor) row(fields []Field) error {
 		out, ok := e.value(e.line, c, fields[at])
 		if !ok {
 			if !e.Format.Silent || !c.Nullable {
-				return e.invalid(i, string(fields[at].Text), "correct the file, make the column "+c.Kind.String()+"? or string, or name silent: true")
+				return e.invalid(i, string(fields[at].Text), "correct the file, make the column a string, or name silent: true")
 			}
 			out = append(out[:from], null...)
 		}
