@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"regexp"
@@ -67,7 +68,20 @@ func (d *driver) ready() error {
 			Fix: "run: python3 -m venv duck && duck/bin/pip install duckdb, and name duck/bin/python with --python",
 		}
 	}
+	if old(a.Version) {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "DuckDBTooOld", What: "cannot run the script's queries", Why: d.cmd.Path + " has DuckDB " + a.Version + ", and 1.4 is the first that works",
+			Fix: "run: " + d.cmd.Path + " -m pip install --upgrade duckdb",
+		}
+	}
 	return nil
+}
+
+// old reports whether a version is before 1.4, the first that all tests pass with.
+func old(version string) bool {
+	major, minor := 0, 0
+	_, _ = fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return major < 1 || major == 1 && minor < 4
 }
 
 func noPython(python string, err error) error {

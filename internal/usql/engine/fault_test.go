@@ -50,6 +50,7 @@ func TestPythonFails(t *testing.T) {
 	for _, tc := range []struct{ python, reason, evidence string }{
 		{filepath.Join(t.TempDir(), "gone"), "PythonMissing", ""},
 		{fakePython(t, `echo '{"missing": "No module named duckdb"}'; exit 3`), "DuckDBMissing", ""},
+		{fakePython(t, `echo '{"version": "1.3.2"}'; sleep 0.1`), "DuckDBTooOld", ""},
 		{fakePython(t, `echo "out of memory" >&2; exit 1`), "DuckDBStopped", "out of memory"},
 		{fakePython(t, `echo nonsense; sleep 0.1`), "DuckDBStopped", ""},
 	} {
