@@ -11,36 +11,37 @@ func (s *scope) aggregate(c *syntax.Call, fn string) value {
 		s.note(refused(c.At, fn, "keep one row for each value"))
 		return bad()
 	}
-	if !s.aggs || s.within {
+	if s.over == "" && (!s.aggs || s.within) {
 		s.note(invalid("AggregateMisplaced", c.At, fn+" cannot stand here", "an aggregate stands in SELECT, HAVING or ORDER BY, and not within another", "compute it in a query before this one"))
 		return bad()
 	}
 	if fn == "COUNT" && (c.Star || len(c.Args) == 0) {
-		return value{t: plain(dotnet.Long), sql: "count(*)", agg: true, sure: true}
+		return value{t: plain(dotnet.Long), sql: "count(*)" + s.over, agg: s.over == "", sure: true}
 	}
 	if len(c.Args) != 1 {
 		return s.wrongArguments(c.At, fn)
 	}
-	s.within = true
+	over := s.over
+	s.within, s.over = over == "", ""
 	v := s.expr(c.Args[0])
-	s.within = false
+	s.within, s.over = false, over
 	if isBad(v) {
 		return v
 	}
 	out := s.aggregated(c.At, fn, c.Distinct, v)
-	out.agg, out.loose, out.throws, out.refs = true, nil, true, v.refs
+	out.agg, out.throws, out.refs = over == "", true, v.refs
 	return out
 }
 
 func (s *scope) aggregated(at syntax.Pos, fn string, distinct bool, v value) value {
 	arg := distinctly(distinct) + v.sql
 	k := v.t.Kind
-	number := dotnet.Type{Kind: dotnet.Double, Nullable: v.t.Nullable || len(s.groups) == 0}
+	number := dotnet.Type{Kind: dotnet.Double, Nullable: v.t.Nullable || len(s.groups) == 0 && s.over == ""}
 	switch {
 	case fn == "COUNT":
-		return value{t: plain(dotnet.Long), sql: "count(" + arg + ")", sure: true}
+		return value{t: plain(dotnet.Long), sql: "count(" + arg + ")" + s.over, sure: true}
 	case fn == "MIN" || fn == "MAX" || fn == "ANY_VALUE":
-		return value{t: dotnet.Type{Kind: k, Nullable: number.Nullable || k == dotnet.String}, sql: map[string]string{"MIN": "min", "MAX": "max", "ANY_VALUE": "any_value"}[fn] + "(" + arg + ")", sure: !v.mayBeNull() && len(s.groups) > 0}
+		return value{t: dotnet.Type{Kind: k, Nullable: number.Nullable || k == dotnet.String}, sql: map[string]string{"MIN": "min", "MAX": "max", "ANY_VALUE": "any_value"}[fn] + "(" + arg + ")" + s.over, sure: !v.mayBeNull() && !number.Nullable}
 	case !k.Numeric():
 		return s.noOperator(at, fn, v.t)
 	case fn == "SUM":
@@ -51,7 +52,7 @@ func (s *scope) aggregated(at syntax.Pos, fn string, distinct bool, v value) val
 	}
 	sql := map[string]string{"AVG": "avg", "STDEV": "stddev_samp", "STDEVP": "stddev_pop", "VAR": "var_samp", "VARP": "var_pop"}[fn]
 	number.Nullable = number.Nullable || fn == "STDEV" || fn == "VAR"
-	return value{t: number, sql: sql + "(" + distinctly(distinct) + "CAST(" + v.sql + " AS DOUBLE))"}
+	return value{t: number, sql: sql + "(" + distinctly(distinct) + "CAST(" + v.sql + " AS DOUBLE))" + s.over}
 }
 
 // sum widens: that of whole numbers is a long.
@@ -64,7 +65,7 @@ func (s *scope) sum(arg string, k dotnet.Kind, t dotnet.Type) value {
 	case k == dotnet.Decimal:
 		t.Kind = k
 	}
-	return value{t: t, sql: "CAST(sum(" + arg + ") AS " + t.Kind.SQL() + ")"}
+	return value{t: t, sql: "CAST(sum(" + arg + ")" + s.over + " AS " + t.Kind.SQL() + ")"}
 }
 
 func (c *compiler) wrongArguments(at syntax.Pos, fn string) value {

@@ -104,7 +104,7 @@ func hasAggregate(e syntax.Expr) bool {
 	syntax.Walk(e, func(e syntax.Expr) {
 		if c, ok := e.(*syntax.Call); ok {
 			n, ok := c.F.(*syntax.Name)
-			found = found || ok && syntax.IsAggregate(n.Name)
+			found = found || ok && c.Over == nil && syntax.IsAggregate(n.Name)
 		}
 	})
 	return found

@@ -70,6 +70,9 @@ func (s *scope) call(e *syntax.Call) value {
 	}
 	switch f := e.F.(type) {
 	case *syntax.Name:
+		if e.Over != nil {
+			return s.window(e, f.Name)
+		}
 		if syntax.IsAggregate(f.Name) {
 			return s.aggregate(e, f.Name)
 		}

@@ -32,8 +32,10 @@ type scope struct {
 	sources []source
 	groups  []string // of GROUP BY, as SQL
 	grouped bool
-	aggs    bool // aggregates may stand here
-	within  bool // an aggregate
+	aggs    bool   // aggregates may stand here
+	within  bool   // an aggregate
+	windows bool   // OVER may stand here
+	over    string // of the aggregate that is compiled
 	named   map[string]value
 }
 

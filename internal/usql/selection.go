@@ -80,6 +80,8 @@ func (s *selecting) group() string {
 
 // columns compiles what stands behind SELECT.
 func (s *selecting) columns() {
+	s.windows = true
+	defer func() { s.windows = false }()
 	for _, i := range s.q.Items {
 		if i.Star {
 			s.star(i)
@@ -160,12 +162,7 @@ func (s *selecting) orderBy(o syntax.Order, fetch bool) string {
 	}
 	var keys []string
 	for _, k := range o.By {
-		v := s.orderKey(k.Value)
-		end := " ASC NULLS FIRST"
-		if k.Desc {
-			end = " DESC NULLS LAST"
-		}
-		keys = append(keys, v+end)
+		keys = append(keys, s.orderKey(k.Value)+direction(k))
 	}
 	sql := ""
 	if len(keys) > 0 {
@@ -178,6 +175,13 @@ func (s *selecting) orderBy(o syntax.Order, fetch bool) string {
 		sql += " OFFSET " + s.rows(o.Offset)
 	}
 	return sql
+}
+
+func direction(k syntax.OrderItem) string {
+	if k.Desc {
+		return " DESC NULLS LAST"
+	}
+	return " ASC NULLS FIRST"
 }
 
 // orderKey takes the name of a result's column for that column.

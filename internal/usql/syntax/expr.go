@@ -50,6 +50,14 @@ type Call struct {
 	Star     bool
 	Args     []Expr
 	Names    []string
+	Over     *Over // nil: no window
+}
+
+// Over is OVER (PARTITION BY … ORDER BY …).
+type Over struct {
+	At        Pos
+	Partition []Expr
+	Order     []OrderItem
 }
 
 // New is new Type(args).
@@ -187,7 +195,14 @@ func parts(e Expr) []Expr {
 	case *Member:
 		return []Expr{e.X}
 	case *Call:
-		return append([]Expr{e.F}, e.Args...)
+		out := append([]Expr{e.F}, e.Args...)
+		if e.Over != nil {
+			out = append(out, e.Over.Partition...)
+			for _, o := range e.Over.Order {
+				out = append(out, o.Value)
+			}
+		}
+		return out
 	case *New:
 		return e.Args
 	case *Unary:

@@ -17,8 +17,10 @@ func (p *parser) postfix() Expr {
 			p.refuse(t.at, "an index", "use Substring on a string")
 		case p.at("?") && p.ahead(1).s == "." && p.ahead(1).kind == op:
 			p.refuse(t.at, "the operator ?.", "test for null with ?:")
-		case p.at("OVER"), p.at("WITHIN"):
-			p.refuse(t.at, t.s, "there are no window functions here; group in a query of its own, and join with it")
+		case p.at("OVER"):
+			p.over(x)
+		case p.at("WITHIN"):
+			p.refuse(t.at, "WITHIN GROUP", "sort in a query of its own, and take the row with ROW_NUMBER")
 		default:
 			return x
 		}
@@ -57,6 +59,26 @@ func (p *parser) call(f Expr) *Call {
 	}
 	p.expect(")")
 	return c
+}
+
+// over reads the window of a call.
+func (p *parser) over(x Expr) {
+	c, ok := x.(*Call)
+	o := &Over{At: p.next().at}
+	if !ok {
+		p.tell(invalid("USQLSyntax", o.At, "OVER has no function before it", "a window is that of an aggregate, or of ROW_NUMBER() and the like", "write the function before it"))
+		return
+	}
+	p.expect("(")
+	if p.takeAll("PARTITION", "BY") {
+		o.Partition = p.exprs()
+	}
+	o.Order = p.order().By
+	if p.at("ROWS", "RANGE") {
+		p.refuse(p.peek().at, p.peek().s+" in OVER", "leave the frame out: with ORDER BY it goes from the first row to this one")
+	}
+	p.expect(")")
+	c.Over = o
 }
 
 func (p *parser) operand() Expr {
