@@ -1,8 +1,11 @@
 package usql_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql"
@@ -19,6 +22,17 @@ func FuzzCompile(f *testing.F) {
 		"@q = SELECT (int?) null ?? Math.Round(1.5m) AS [a b], string.Format(\"{0:yyyy}{{\", DateTime.Now.AddDays(1)) AS c FROM @t;",
 	} {
 		f.Add(s)
+	}
+	files, err := filepath.Glob("engine/testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(a.Files[0].Data))
 	}
 	f.Fuzz(func(t *testing.T, script string) {
 		_, err := usql.Compile(script, nil)

@@ -2,6 +2,7 @@ package usql
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/usql/dotnet"
@@ -40,8 +41,14 @@ func foldDateTime(args []any) any {
 	return nil
 }
 
-// statics are the members of types.
-func statics() map[string][]member {
+// The members by the name of their type and their own. They are made when the first script asks.
+var (
+	statics   = sync.OnceValue(ofTypes)
+	instances = sync.OnceValue(ofValues)
+)
+
+// ofTypes are the members of types.
+func ofTypes() map[string][]member {
 	str, dbl, dt := dotnet.String, dotnet.Double, dotnet.DateTime
 	out := map[string][]member{
 		"string.IsNullOrEmpty":      {{args: kinds(str), ret: dotnet.Bool, null: true, sql: `($1 = '')`}},
@@ -89,8 +96,8 @@ func convert(k dotnet.Kind) []member {
 	}, parse(k)...)
 }
 
-// instances are the members of values.
-func instances() map[string][]member {
+// ofValues are the members of values.
+func ofValues() map[string][]member {
 	out := map[string][]member{}
 	for name, m := range texts() {
 		out["string."+name] = m

@@ -13,36 +13,36 @@ type Faults = syntax.Faults
 
 // Plan is what a script does. Only what its outputs need is in it.
 type Plan struct {
-	Inputs  []Input  `json:"inputs"`
-	Views   []View   `json:"views"` // each may use the inputs and those before it
-	Outputs []Output `json:"outputs"`
+	Inputs  []Input
+	Views   []View // each may use the inputs and those before it
+	Outputs []Output
 }
 
 // Input is an EXTRACT.
 type Input struct {
-	Table   string           `json:"table"`
-	Place   string           `json:"place"`
-	Paths   []string         `json:"paths"` // fileset.Parse reads them
-	Columns []rowfile.Column `json:"columns"`
-	Virtual []int            `json:"virtual,omitempty"` // of Columns: those that the files' names have
-	Filter  string           `json:"filter,omitempty"`  // over a row f of the virtual columns: the files that are read
-	Format  rowfile.Format   `json:"format"`
-	Shared  bool             `json:"shared,omitempty"` // it is read by several queries
+	Table   string
+	Place   string
+	Paths   []string // fileset.Parse reads them
+	Columns []rowfile.Column
+	Virtual []int  // of Columns: those that the files' names have
+	Filter  string // over a row f of the virtual columns: the files that are read
+	Format  rowfile.Format
+	Shared  bool // it is read by several queries
 }
 
 // View is a query by its name.
 type View struct {
-	Name string `json:"name"`
-	SQL  string `json:"sql"`
+	Name string
+	SQL  string
 }
 
 // Output is an OUTPUT.
 type Output struct {
-	Path    string           `json:"path"`
-	Place   string           `json:"place"`
-	SQL     string           `json:"sql"`
-	Columns []rowfile.Column `json:"columns"`
-	Format  rowfile.Format   `json:"format"`
+	Path    string
+	Place   string
+	SQL     string
+	Columns []rowfile.Column
+	Format  rowfile.Format
 }
 
 func invalid(reason string, at syntax.Pos, what, why, fix string) *fault.Error {

@@ -19,7 +19,7 @@ func (s *scope) window(c *syntax.Call, fn string) value {
 	if !ok {
 		return bad()
 	}
-	out := bad()
+	var out value
 	if syntax.IsAggregate(fn) {
 		s.over = over
 		out = s.aggregate(c, fn)

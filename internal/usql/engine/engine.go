@@ -18,10 +18,9 @@ import (
 
 // Options say where a plan runs.
 type Options struct {
-	Store  *os.Root             // the script's paths are below it
-	Work   string               // a folder for what does not fit into memory; "": one in the system's
-	Python string               // an interpreter with the package duckdb; "": python3
-	Tell   func(message string) // what is done, a line each; nil: nobody asks
+	Store  *os.Root // the script's paths are below it
+	Work   string   // a folder for the rows while the plan runs; "": the system's for temporary files
+	Python string   // an interpreter with the package duckdb; "": python3
 }
 
 // Result is what a run did.
@@ -54,9 +53,6 @@ func Run(ctx context.Context, plan usql.Plan, o Options) (result Result, err err
 		return Result{}, unwritable(err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if o.Tell == nil {
-		o.Tell = func(string) {}
-	}
 	r := &run{Options: o, plan: plan, work: work}
 	if ctx.Err() != nil {
 		return Result{}, context.Cause(ctx)

@@ -134,7 +134,6 @@ func (r *run) filter(in usql.Input, files []chosen) ([]chosen, error) {
 	for _, n := range keep {
 		out = append(out, files[n])
 	}
-	r.Tell(fmt.Sprintf("%s: %d of %d files fit the conditions on their names", in.Paths[0], len(out), len(files)))
 	return out, nil
 }
 

@@ -18,16 +18,16 @@ const (
 
 // Format is the parameters of an extractor or an outputter. Its zero value is no format: see Default.
 type Format struct {
-	Delimiter    string   `json:"delimiter"` // one character
-	Encoding     Encoding `json:"encoding"`
-	Quoting      bool     `json:"quoting"`
-	Escape       string   `json:"escape,omitempty"`       // one character; "": none
-	Null         *string  `json:"null,omitempty"`         // what stands for null
-	RowDelimiter string   `json:"rowDelimiter,omitempty"` // "": to read, any of \r\n, \n and \r
-	Silent       bool     `json:"silent,omitempty"`       // to read: rows that do not fit are left out
-	Skip         int      `json:"skip,omitempty"`         // to read: rows at the top that are left out
-	Header       bool     `json:"header,omitempty"`       // to write
-	DateTime     string   `json:"dateTime,omitempty"`     // to write; "": O
+	Delimiter    string // one character
+	Encoding     Encoding
+	Quoting      bool
+	Escape       string  // one character; "": none
+	Null         *string // what stands for null
+	RowDelimiter string  // "": to read, any of \r\n, \n and \r
+	Silent       bool    // to read: rows that do not fit are left out
+	Skip         int     // to read: rows at the top that are left out
+	Header       bool    // to write
+	DateTime     string  // to write; "": O
 }
 
 // Default returns what Text has where nothing is named.
@@ -41,9 +41,9 @@ func Exchange() Format {
 
 // Column is a column of a file.
 type Column struct {
-	Name     string      `json:"name"`
-	Kind     dotnet.Kind `json:"-"`
-	Nullable bool        `json:"nullable,omitempty"`
+	Name     string
+	Kind     dotnet.Kind
+	Nullable bool
 }
 
 // Field is a value of a row, as it is between the delimiters, without quotes and escapes.
