@@ -77,6 +77,8 @@ func TestExpressionFaults(t *testing.T) {
 		{`AVG(m) AS a`, `2:13 USQLNotSupported AVG of decimals is not supported`},
 		{`ARRAY_AGG(s) AS a`, `2:13 USQLNotSupported ARRAY_AGG is not supported`},
 		{`SUM(i) OVER (ORDER BY s ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS a`, `2:37 USQLNotSupported ROWS in OVER is not supported`},
+		{`RANK() OVER (ORDER BY int.Parse(s)) AS a`, `2:39 USQLNotSupported an expression that may fail in OVER is not supported`},
+		{`int.Parse('x') AS a`, `2:17 ArgumentsWrong int.Parse cannot take these arguments`},
 		{`FOO(i) OVER () AS a`, `2:13 USQLNotSupported the function FOO with OVER is not supported`},
 		{`i OVER () AS a`, `2:15 USQLSyntax OVER has no function before it`},
 		{`ROW_NUMBER() AS a`, `2:13 USQLNotSupported the function ROW_NUMBER is not supported`},

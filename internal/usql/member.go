@@ -16,6 +16,8 @@ type member struct {
 	ret  dotnet.Kind
 	sql  string
 	null bool // a string among the arguments may be null
+	// parses is of members that take no char for a string.
+	parses bool
 	fold func(args []any) any
 }
 
@@ -187,7 +189,7 @@ func (m member) takes(vs []value) bool {
 	}
 	for i, k := range m.args {
 		v := vs[i]
-		text := k == dotnet.String && (v.t.Kind == dotnet.String || v.t.Kind == dotnet.Char || v.t.Kind == dotnet.Null)
+		text := k == dotnet.String && (v.t.Kind == dotnet.String || v.t.Kind == dotnet.Char && !m.parses || v.t.Kind == dotnet.Null)
 		if !text && (!dotnet.Widens(v.t.Kind, k) || v.t.Kind == dotnet.Char && k != dotnet.Char) {
 			return false
 		}

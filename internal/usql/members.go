@@ -22,7 +22,7 @@ func parse(k dotnet.Kind) []member {
 		dotnet.DateTime: `coalesce(try_strptime(regexp_replace(trim($1), '(\.\d{6})\d+', '\1'), ` + dotnet.ParseFormats() + `), !this text is no DateTime in a form that is known here!)`,
 		dotnet.Guid:     `coalesce(try_cast(trim($1) AS UUID), !this text is no Guid!)`,
 	}[k]
-	m := member{args: arg, ret: k, sql: "(" + sql + ")"}
+	m := member{args: arg, ret: k, sql: "(" + sql + ")", parses: true}
 	if k.Integer() {
 		m.sql = `coalesce(try_cast(u_digits($1, '^\s*([+-]?\d+)\s*$', NULL) AS ` + k.SQL() + `), !this text is no ` + k.String() + `!)`
 	}

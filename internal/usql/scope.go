@@ -2,6 +2,7 @@ package usql
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -113,11 +114,18 @@ func (s *scope) expr(e syntax.Expr) value {
 		s.note(invalid("USQLTooDeep", e.Place(), "this expression is too large", "as SQL it has more than 1 MiB", "compute a part of it in a query before this one"))
 		return bad()
 	}
-	if slices.Contains(s.groups, v.sql) {
-		v.loose = nil
+	for _, g := range s.groups {
+		if placeless(g) == placeless(v.sql) {
+			v.loose, v.sql = nil, g
+		}
 	}
 	return v
 }
+
+var placed = regexp.MustCompile(`usql:\d+:\d+:`)
+
+// placeless is an expression wherever it stands: GROUP BY and SELECT mean the same by the same words.
+func placeless(sql string) string { return placed.ReplaceAllString(sql, "") }
 
 func (s *scope) bare(e syntax.Expr) value {
 	switch e := e.(type) {

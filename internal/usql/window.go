@@ -39,11 +39,11 @@ func (s *scope) window(c *syntax.Call, fn string) value {
 func (s *scope) windowOf(o *syntax.Over) (sql string, deps []value, ok bool) {
 	var partition, order []string
 	for _, e := range o.Partition {
-		v := s.expr(e)
+		v := s.windowKey(e)
 		deps, partition = append(deps, v), append(partition, v.sql)
 	}
 	for _, k := range o.Order {
-		v := s.expr(k.Value)
+		v := s.windowKey(k.Value)
 		deps, order = append(deps, v), append(order, v.sql+direction(k))
 	}
 	if len(partition) > 0 {
@@ -53,6 +53,16 @@ func (s *scope) windowOf(o *syntax.Over) (sql string, deps []value, ok bool) {
 		sql += " ORDER BY " + strings.Join(order, ", ")
 	}
 	return " OVER (" + sql + ")", deps, !isBad(deps...)
+}
+
+// windowKey compiles what a window is parted or ordered by: DuckDB takes nothing there that may end the run.
+func (s *scope) windowKey(e syntax.Expr) value {
+	v := s.expr(e)
+	if placed.MatchString(v.sql) {
+		s.note(refused(e.Place(), "an expression that may fail in OVER", "compute it in a query before this one, and name its column here"))
+		return bad()
+	}
+	return v
 }
 
 // ranked compiles the functions that exist with OVER only.
@@ -73,7 +83,7 @@ func (s *scope) ranked(c *syntax.Call, fn, over string) value {
 		}
 	case fn == "NTILE":
 		if len(vs) == 1 && vs[0].t.Kind.Integer() && !vs[0].t.Nullable {
-			return from(long, "ntile("+vs[0].sql+")"+over, vs...)
+			return from(long, "ntile(CAST("+vs[0].sql+" AS BIGINT))"+over, vs...)
 		}
 	case fn == "FIRST_VALUE" || fn == "LAST_VALUE":
 		if len(vs) == 1 {
@@ -93,17 +103,16 @@ func (s *scope) shifted(c *syntax.Call, fn, over string, vs []value) value {
 	if len(vs) == 0 || len(vs) > 3 || len(vs) > 1 && !(vs[1].t.Kind.Integer() && vs[1].known) {
 		return s.wrongArguments(c.At, fn)
 	}
-	list := []string{vs[0].sql}
-	t := vs[0].t.OrNull(true)
+	list, t := vs[0].sql, vs[0].t.OrNull(true)
 	if len(vs) > 1 {
-		list = append(list, vs[1].sql)
+		list += ", " + vs[1].sql
 	}
 	if len(vs) > 2 {
 		both := s.unify(c.At, vs[0], vs[2])
 		if both == nil || isBad(both...) {
 			return bad()
 		}
-		list[0], list, t = both[0].sql, append(list, both[1].sql), both[0].t
+		list, t = both[0].sql+", "+vs[1].sql+", "+both[1].sql, both[0].t
 	}
-	return from(t, strings.ToLower(fn)+"("+strings.Join(list, ", ")+")"+over, vs...)
+	return from(t, strings.ToLower(fn)+"("+list+")"+over, vs...)
 }
