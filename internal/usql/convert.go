@@ -121,7 +121,7 @@ func (c *compiler) text(v value, at syntax.Pos) value {
 	case dotnet.Bool:
 		sql = "u_bool(" + sql + ")"
 	case dotnet.Float, dotnet.Double:
-		sql = "u_double(" + sql + ")"
+		sql = "u_" + v.t.Kind.String() + "(" + sql + ")"
 	case dotnet.Decimal:
 		sql = "u_decimal(" + sql + ")"
 	case dotnet.DateTime, dotnet.TimeSpan:

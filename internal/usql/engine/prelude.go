@@ -5,8 +5,16 @@ package engine
 func prelude() []string {
 	return []string{
 		`u_bool(b) AS CASE WHEN b THEN 'True' WHEN NOT b THEN 'False' END`,
-		`u_double(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
-			ELSE regexp_replace(replace(CAST(x AS VARCHAR), 'e', 'E'), '\.0$', '') END`,
+		// The digits of a whole number as .NET writes it: with an exponent, if it has more digits than the limit and zeros at its end.
+		`u_whole(d, most) AS CASE WHEN length(d) <= most OR d NOT LIKE '%0' THEN d
+			ELSE rtrim(d[1] || '.' || rtrim(d[2:], '0'), '.') || 'E+' || lpad(CAST(length(d) - 1 AS VARCHAR), 2, '0') END`,
+		// A number, as dotnet.AppendFloat writes it; v is how DuckDB does.
+		`u_number(x, v, most) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
+			WHEN x = 0 THEN '0' WHEN x < 0 AND v LIKE '%.0' THEN '-' || u_whole(v[2:-3], most) WHEN v LIKE '%.0' THEN u_whole(v[:-3], most)
+			WHEN v LIKE '%e+16' AND length(replace(replace(v, '-', ''), '.', '')) = 21 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)
+			ELSE replace(v, 'e', 'E') END`,
+		`u_double(x) AS u_number(x, CAST(x AS VARCHAR), 15)`,
+		`u_float(x) AS u_number(x, CAST(x AS VARCHAR), 7)`,
 		`u_decimal(x) AS regexp_replace(CAST(x AS VARCHAR), '\.?0+$', '')`,
 		`u_digits(s, pattern, e) AS coalesce(nullif(regexp_extract(s, pattern, 1), ''), e)`,
 		`u_real(s, e) AS coalesce(nullif(regexp_extract(s, '^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|NaN|-?Infinity)\s*$', 1), ''), e)`,
