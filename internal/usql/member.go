@@ -18,7 +18,7 @@ type member struct {
 	null bool // a string among the arguments may be null
 	// parses is of members that take no char for a string.
 	parses bool
-	fold func(args []any) any
+	fold   func(args []any) any
 }
 
 // member compiles X.Name without a bracket.

@@ -162,7 +162,7 @@ func foldText(args []any, fold func(string) string) any {
 // dates are the members of DateTime.
 func dates() map[string][]member {
 	out := map[string][]member{
-		"Date":        {{ret: dotnet.DateTime, sql: `date_trunc('day', $0)`}},
+		"Date":        {{ret: dotnet.DateTime, sql: `CAST(date_trunc('day', $0) AS TIMESTAMP)`}},
 		"Millisecond": {{ret: dotnet.Int, sql: `CAST(date_part('millisecond', $0) % 1000 AS INTEGER)`}},
 		"AddMonths":   {{args: kinds(dotnet.Int), ret: dotnet.DateTime, sql: `($0 + to_months($1))`}},
 		"AddYears":    {{args: kinds(dotnet.Int), ret: dotnet.DateTime, sql: `($0 + to_years($1))`}},
