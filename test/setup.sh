@@ -29,6 +29,17 @@ if [ -z "${TEST_BLOB_PACKAGES:-}" ]; then
   fi
 fi
 
+# A Python with DuckDB, which the queries of U-SQL are computed by.
+duck=$cache/duckdb-2.0.1
+if [ -z "${TEST_DUCKDB_PYTHON:-}" ]; then
+  if [ -d "$duck" ] || { python3 -m pip install -q --target "$duck.new/packages" duckdb==2.0.1 &&
+    printf '#!/bin/sh\nPYTHONPATH=%s exec python3 "$@"\n' "'$duck/packages'" >"$duck.new/python" && chmod +x "$duck.new/python" && mv "$duck.new" "$duck"; }; then
+    export TEST_DUCKDB_PYTHON=$duck/python
+  else
+    missing duckdb "pip cannot install duckdb"
+  fi
+fi
+
 export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
 started=()
 stop() { for engine in "${started[@]}"; do bash "$here/engines/$engine.sh" down; done; }

@@ -51,7 +51,8 @@ func layers() []layer {
 		{"internal/pyhook", nil, all},
 		{"internal/azureml", nil, all}, // a table
 		{"internal/pyscan", with(leaves, "internal/azureml"), all},
-		{"internal/source", leaves, all}, // of the client: it knows nothing of a server
+		{"internal/usql/...", with(leaves, "internal/usql/..."), all}, // a language, which the agent may run
+		{"internal/source", leaves, all},                              // of the client: it knows nothing of a server
 
 		{"internal/driver", leaves, all},
 		{"internal/driver/drivertest", with(leaves, "internal/driver"), slices.Concat(db, shells)},
@@ -89,7 +90,7 @@ func layers() []layer {
 		{"internal/azure", leaves, slices.Concat(db, shells)}, // asks real Azure; only the server imports it
 		{"internal/config", leaves, all},
 		{"internal/server", anything, []string{module + "internal/cli/..."}},
-		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source", "internal/azureml", "internal/pyscan"), slices.Concat(db, heavy)},
+		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source", "internal/azureml", "internal/pyscan", "internal/usql/..."), slices.Concat(db, heavy)},
 		{"client", with(leaves, "internal/source"), slices.Concat(db, heavy, shells)},
 		{"examples", nil, all},
 		{"cmd/zaffre", []string{"internal/cli", "internal/server", "internal/agent"}, all},

@@ -27,6 +27,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/secret"
 	"github.com/zaffre-ml/zaffre/internal/cli/text"
 	"github.com/zaffre-ml/zaffre/internal/cli/token"
+	"github.com/zaffre-ml/zaffre/internal/cli/usql"
 	"github.com/zaffre-ml/zaffre/internal/cli/workspace"
 	"github.com/zaffre-ml/zaffre/internal/config"
 )
@@ -69,7 +70,7 @@ func newRoot(a *frame.App, env Env) *cobra.Command {
 	root := a.Noun("zaffre", "zaffre",
 		run.Command(a), artifact.Command(a), model.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a), inventory.Command(a),
 		workspace.Command(a), token.Command(a), principal.Command(a), secret.Command(a), event.Command(a), quickstart.Command(a),
-		serve(a, env), status(a), login(a), azure.Env(a), azure.Doctor(a), scan.Command(a), version(a), configCommand(a), backup(a, env), restore(a, env), completion(a))
+		serve(a, env), status(a), login(a), azure.Env(a), azure.Doctor(a), scan.Command(a), usql.Command(a), version(a), configCommand(a), backup(a, env), restore(a, env), completion(a))
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)

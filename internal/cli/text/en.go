@@ -12,6 +12,7 @@ func english() map[string]string {
 	maps.Copy(out, enModel())
 	maps.Copy(out, enScript())
 	maps.Copy(out, enMetric())
+	maps.Copy(out, enUSQL())
 	return out
 }
 

@@ -12,6 +12,7 @@ func japanese() map[string]string {
 	maps.Copy(out, jaModel())
 	maps.Copy(out, jaScript())
 	maps.Copy(out, jaMetric())
+	maps.Copy(out, jaUSQL())
 	return out
 }
 

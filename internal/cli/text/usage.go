@@ -109,5 +109,8 @@ func examples() map[string]string {
 	for key, lines := range scriptExamples() {
 		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
 	}
+	for key, lines := range usqlExamples() {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
 	return out
 }
