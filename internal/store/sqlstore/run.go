@@ -26,6 +26,7 @@ type runRow struct {
 	Properties map[string]string `json:"properties,omitempty"`
 	Definition []byte            `json:"definition,omitempty"`
 	Spec       specRow           `json:"spec"`
+	Options    options           `json:"options,omitempty"` // of Spec, with whole numbers as such
 	Status     statusRow         `json:"status"`
 	User       string            `json:"user,omitempty"`
 	CreatedBy  string            `json:"created_by,omitempty"`
@@ -47,7 +48,7 @@ type specRow struct {
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     time.Duration     `json:"timeout,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
-	Options     map[string]any    `json:"options,omitempty"`
+	Options     map[string]any    `json:"-"` // see runRow
 }
 
 type statusRow struct {

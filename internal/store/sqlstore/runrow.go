@@ -9,18 +9,20 @@ func encodeRun(r run.Run) runRow {
 	return runRow{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Experiment: r.Experiment, Number: r.Number,
 		Display: r.Display, Parent: r.Parent, Root: r.Root, Origin: r.Origin, Tags: r.Tags, Params: r.Params, Properties: r.Properties, Definition: r.Definition,
-		Spec: specRow(r.Spec), Status: encodeStatus(r.Status), User: r.User, CreatedBy: r.CreatedBy,
+		Spec: specRow(r.Spec), Options: r.Spec.Options, Status: encodeStatus(r.Status), User: r.User, CreatedBy: r.CreatedBy,
 		Created: toMicros(r.Created), Deleted: toMicros(r.Deleted),
 	}
 }
 
 func (r runRow) decode() run.Run {
-	return run.Run{
+	out := run.Run{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Experiment: r.Experiment, Number: r.Number,
 		Display: r.Display, Parent: r.Parent, Root: r.Root, Origin: r.Origin, Tags: r.Tags, Params: r.Params, Properties: r.Properties, Definition: r.Definition,
 		Spec: run.Spec(r.Spec), Status: r.Status.decode(), User: r.User, CreatedBy: r.CreatedBy,
 		Created: r.Created.time(), Deleted: r.Deleted.time(),
 	}
+	out.Spec.Options = r.Options
+	return out
 }
 
 func encodeStatus(s run.Status) statusRow {
