@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/zaffre-ml/zaffre/internal/usql/dotnet"
 	"github.com/zaffre-ml/zaffre/internal/usql/syntax"
 )
 
@@ -40,7 +39,7 @@ func (s *selecting) join(f syntax.Source, i int) {
 	if f.On != nil {
 		// The condition sees what is joined so far, before this join fills anything.
 		on := &scope{compiler: s.compiler, sources: s.sources[:i+1]}
-		s.from += " ON " + s.to(on.expr(f.On), plain(dotnet.Bool), f.On.Place()).sql
+		s.from += " ON " + strings.Join(on.conditions(conjuncts(f.On), func(value) bool { return true }), " AND ")
 	}
 	for n := range s.sources[:i] {
 		s.sources[n].padded = s.sources[n].padded || f.Join == "RIGHT" || f.Join == "FULL"

@@ -2,6 +2,7 @@ package usql
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/usql/dotnet"
@@ -78,7 +79,8 @@ func (c *compiler) values(q *syntax.Values, names []string) *rowset {
 			return nil
 		}
 		grid[i] = col
-		out.cols = append(out.cols, column{name: names[i], t: col[0].t})
+		sure := !slices.ContainsFunc(col, value.mayBeNull)
+		out.cols = append(out.cols, column{name: names[i], t: col[0].t, sure: sure})
 	}
 	if !c.distinctNames(q.At, out.cols) {
 		return nil

@@ -55,11 +55,6 @@ func (s *selecting) condition(word string, e syntax.Expr) string {
 	return " " + word + " " + v.sql
 }
 
-func (s *selecting) where() string {
-	s.wantFiles(conjuncts(s.q.Where))
-	return s.condition("WHERE", s.q.Where)
-}
-
 // group compiles GROUP BY. A query with an aggregate and without it is one group.
 func (s *selecting) group() string {
 	if len(s.q.Group) == 0 {

@@ -33,7 +33,7 @@ func run(a *frame.App) *cobra.Command {
 		}
 		begin := time.Now()
 		result, err := execute(cmd.Context(), plan, store, python)
-		if err != nil && single(err) {
+		if err != nil && ofScript(err) {
 			a.TellFault(placed(args[0], err))
 			return frame.Exit(frame.ExitCode(err))
 		}

@@ -95,4 +95,5 @@ func keys(list []problem) []string {
 	return out
 }
 
-func single(err error) bool { return strings.HasPrefix(frame.View(err).Field, "line ") }
+// ofScript reports whether a fault of a run is at a place of the script.
+func ofScript(err error) bool { return strings.HasPrefix(frame.View(err).Field, "line ") }

@@ -110,8 +110,7 @@ func runPlan(t *testing.T, py, store string, plan usql.Plan) error {
 func said(err error) string {
 	var all usql.Faults
 	if !errors.As(err, &all) && err != nil {
-		f := faultOf(err)
-		all = usql.Faults{f}
+		all = usql.Faults{fault.From(err)}
 	}
 	s := ""
 	for _, f := range all {
@@ -156,5 +155,3 @@ func content(t *testing.T, dir string) map[string]string {
 	}
 	return out
 }
-
-func faultOf(err error) *fault.Error { return fault.From(err) }

@@ -52,12 +52,7 @@ func (p *parser) not() Expr {
 	return u
 }
 
-func (p *parser) equality() Expr {
-	if t := p.peek(); p.at("&", "|", "^") {
-		p.refuse(t.at, "the operator "+t.s, "use && or ||")
-	}
-	return p.binary([]string{"==", "!="}, p.predicate)
-}
+func (p *parser) equality() Expr { return p.binary([]string{"==", "!="}, p.predicate) }
 
 // predicate reads IN, BETWEEN, LIKE and IS after a comparison of sizes.
 func (p *parser) predicate() Expr {
@@ -93,6 +88,7 @@ func (p *parser) is(at Pos, x Expr) Expr {
 	return i
 }
 
+// bits refuses the operators of C# that are missing here, and an = that should be ==.
 func (p *parser) bits() {
 	if t := p.peek(); p.at("&", "|", "^", "<<", ">>") {
 		p.refuse(t.at, "the operator "+t.s, "use && or || with conditions; there is nothing for bits")

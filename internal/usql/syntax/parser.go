@@ -91,9 +91,9 @@ func (p *parser) next() token {
 }
 
 // at reports whether the next token is one of these words or operators.
-func (p *parser) at(any ...string) bool {
+func (p *parser) at(words ...string) bool {
 	t := p.peek()
-	return (t.kind == word || t.kind == op) && slices.Contains(any, t.s)
+	return (t.kind == word || t.kind == op) && slices.Contains(words, t.s)
 }
 
 // take consumes the next token if it is s.

@@ -119,7 +119,9 @@ func (p *parser) order() (o Order) {
 	if p.takeAll("ORDER", "BY") {
 		for {
 			i := OrderItem{Value: p.expr()}
-			i.Desc = p.take("DESC") || p.take("ASC") && false
+			if i.Desc = p.take("DESC"); !i.Desc {
+				p.take("ASC")
+			}
 			o.By = append(o.By, i)
 			if !p.take(",") {
 				break

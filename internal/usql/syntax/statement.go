@@ -50,13 +50,8 @@ func (p *parser) hints() {
 func (p *parser) declare() *Declare {
 	p.next()
 	d := &Declare{}
-	for external := p.take("EXTERNAL"); p.take("CONST") || external; external = p.take("EXTERNAL") {
-		d.External = d.External || external
-		if external {
-			p.take("CONST")
-			break
-		}
-	}
+	d.External = p.take("EXTERNAL")
+	p.take("CONST")
 	d.At = p.peek().at
 	d.Name = p.variable()
 	if !p.at("=") {
