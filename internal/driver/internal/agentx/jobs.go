@@ -18,6 +18,7 @@ import (
 type Conn struct {
 	*Session
 	Interpreters []string // more folders or paths to look for Pythons
+	Elsewhere    bool     // a scheduler starts the jobs, on machines that share the agent's folder: Start only lays them down
 }
 
 const handleVersion = 1
@@ -54,6 +55,7 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	if err != nil {
 		return driver.Handle{}, err
 	}
+	j.Elsewhere = c.Elsewhere
 	_, err = call[wire.Empty](ctx, c.Session, wire.OpStart, j)
 	if fault.ReasonOf(err) == "FilesMissing" {
 		if err = c.send(ctx, job.Files, j.Files); err == nil {
@@ -119,10 +121,30 @@ func (c *Conn) Poll(ctx context.Context, h driver.Handle) (driver.JobStatus, err
 		return driver.JobStatus{}, err
 	}
 	st, err := call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
+	return StatusOf(st), err
+}
+
+// StatusOf translates what the agent says of a job.
+func StatusOf(st wire.Status) driver.JobStatus {
 	return driver.JobStatus{
 		State: driver.JobState(st.State), ExitCode: st.ExitCode, Signal: st.Signal, Reason: st.Reason,
 		Message: st.Message, Started: st.Started, Ended: st.Ended,
-	}, err
+	}
+}
+
+// Inspect is Poll in the agent's own words, with the job's ID: of a job that runs elsewhere it knows more.
+func (c *Conn) Inspect(ctx context.Context, h driver.Handle) (job string, st wire.Status, err error) {
+	ref, err := refOf(h)
+	if err == nil {
+		st, err = call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
+	}
+	return ref.Job, st, err
+}
+
+// Settle writes down how a job ended that can no more do so itself, and returns how it ended: it may have.
+func (c *Conn) Settle(ctx context.Context, job string, st wire.Status) (driver.JobStatus, error) {
+	st, err := call[wire.Status](ctx, c.Session, wire.OpSettle, wire.JobEnd{Job: job, Status: st})
+	return StatusOf(st), err
 }
 
 // Cancel implements driver.Runner.
