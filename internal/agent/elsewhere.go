@@ -31,7 +31,17 @@ func runMain(dir string) int {
 		fmt.Fprintln(os.Stderr, "supervise", filepath.Base(dir), err)
 		return 1
 	}
-	return 0
+	return endOf(dir)
+}
+
+// endOf returns the exit code by which the scheduler learns how the job ended.
+func endOf(dir string) int {
+	var st wire.Status
+	_, _ = readJSON(filepath.Join(dir, exitFile), &st)
+	if st.State == wire.JobDone {
+		return 0
+	}
+	return max(1, st.ExitCode)
 }
 
 // runHere is run for a job whose machine is told only now.
@@ -77,7 +87,7 @@ func (s *supervisor) superseded() (why string) {
 
 // readElsewhere reads the files of a job that runs elsewhere, or is to.
 func (s *server) readElsewhere(dir string) (wire.Status, error) {
-	st := wire.Status{State: wire.JobPending, Claimed: exists(filepath.Join(dir, claimDir))}
+	st := wire.Status{State: wire.JobPending, Claimed: exists(filepath.Join(dir, claimDir)), Asked: exists(filepath.Join(dir, cancelFile))}
 	var p process
 	ok, err := readJSON(filepath.Join(dir, procFile), &p)
 	if err != nil {

@@ -119,9 +119,11 @@ type Status struct {
 	Message  string    `json:"message,omitzero"`
 	Started  time.Time `json:"started,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
-	// Of a job that runs elsewhere: whether it was begun there, and for how long nothing was heard of it since.
+	// Of a job that runs elsewhere: whether it was begun there, for how long nothing was heard of it since, and
+	// whether its end was asked for.
 	Claimed bool          `json:"claimed,omitzero"`
 	Silent  time.Duration `json:"silent,omitzero"`
+	Asked   bool          `json:"asked,omitzero"`
 }
 
 // JobEnd says how a job ended that can no more say it itself. What it said before wins.

@@ -121,30 +121,15 @@ func (c *Conn) Poll(ctx context.Context, h driver.Handle) (driver.JobStatus, err
 		return driver.JobStatus{}, err
 	}
 	st, err := call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
-	return StatusOf(st), err
+	return statusOf(st), err
 }
 
-// StatusOf translates what the agent says of a job.
-func StatusOf(st wire.Status) driver.JobStatus {
+// statusOf translates what the agent says of a job.
+func statusOf(st wire.Status) driver.JobStatus {
 	return driver.JobStatus{
 		State: driver.JobState(st.State), ExitCode: st.ExitCode, Signal: st.Signal, Reason: st.Reason,
 		Message: st.Message, Started: st.Started, Ended: st.Ended,
 	}
-}
-
-// Inspect is Poll in the agent's own words, with the job's ID: of a job that runs elsewhere it knows more.
-func (c *Conn) Inspect(ctx context.Context, h driver.Handle) (job string, st wire.Status, err error) {
-	ref, err := refOf(h)
-	if err == nil {
-		st, err = call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
-	}
-	return ref.Job, st, err
-}
-
-// Settle writes down how a job ended that can no more do so itself, and returns how it ended: it may have.
-func (c *Conn) Settle(ctx context.Context, job string, st wire.Status) (driver.JobStatus, error) {
-	st, err := call[wire.Status](ctx, c.Session, wire.OpSettle, wire.JobEnd{Job: job, Status: st})
-	return StatusOf(st), err
 }
 
 // Cancel implements driver.Runner.

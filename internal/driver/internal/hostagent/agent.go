@@ -75,8 +75,7 @@ func (p Place) Start(ctx context.Context) (io.ReadWriteCloser, error) {
 
 // try starts the agent, or returns what the machine said that has not this version of it.
 func (p Place) try(ctx context.Context) (io.ReadWriteCloser, string, error) {
-	all := binaries()
-	s, err := p.begin(ctx, workScript+startScript, []string{p.Work, p.ID, all["amd64"].hash, all["arm64"].hash})
+	s, err := p.begin(ctx, p.preamble()+startScript, []string{p.Work, p.ID})
 	if err != nil {
 		return nil, "", err
 	}

@@ -3,7 +3,6 @@ package hostagent
 import (
 	"context"
 	_ "embed"
-	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
@@ -35,20 +34,20 @@ func (p Place) Clean(ctx context.Context, jobs *agentx.Conn, dryRun bool) ([]dri
 }
 
 // tidy says what there is, and removes it if it is to.
-func (p Place) tidy(ctx context.Context, remove bool) (Facts, error) {
+func (p Place) tidy(ctx context.Context, remove bool) (Answer, error) {
 	yes := ""
 	if remove {
 		yes = "yes"
 	}
-	f, exit, said, err := p.Ask(ctx, cleanScript, p.ID, yes)
-	if err == nil && exit != 0 {
-		err = workFaultOf(strings.TrimSpace(said), nil)
+	a, err := p.Ask(ctx, cleanScript, p.ID, yes)
+	if err == nil && a.Exit != 0 {
+		err = workFaultOf(a.Said, nil)
 	}
-	return f, err
+	return a, err
 }
 
 // rest are the things that the agent does not know of.
-func rest(f Facts, removed bool) []driver.Item {
+func rest(f Answer, removed bool) []driver.Item {
 	var items []driver.Item
 	if f.Has("root.kib") {
 		items = append(items, driver.Item{Type: "folder", Name: f.One["root"], Removed: removed})

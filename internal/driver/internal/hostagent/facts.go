@@ -121,5 +121,8 @@ func (f Facts) Number(key string) int64 {
 	return n
 }
 
+// Took returns for how long the script was in a section, which begins with a line at=NAME UPTIME.
+func (f Facts) Took(section string) time.Duration { return f.took[section] }
+
 // Has reports whether a fact is there and not empty.
 func (f Facts) Has(key string) bool { return f.One[key] != "" }

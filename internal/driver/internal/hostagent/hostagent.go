@@ -6,14 +6,18 @@ package hostagent
 import (
 	"context"
 	_ "embed"
+	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 )
 
-// workScript finds the work directory. It comes before the other scripts.
-//
-//go:embed work.sh
-var workScript string
+// workScript finds the work directory, binaryScript the agent there. They come before the other scripts.
+var (
+	//go:embed work.sh
+	workScript string
+	//go:embed binary.sh
+	binaryScript string
+)
 
 // Place is where an agent works. Its methods may be called from several goroutines.
 type Place struct {
@@ -27,10 +31,23 @@ func (p Place) Script(ctx context.Context, text string, args []string, std drive
 	return p.Host.Exec(ctx, append([]string{"sh", "-c", text, "sh"}, args...), std)
 }
 
-// Ask runs a script that says facts. The work directory stands in its variable "work"; its first argument is the
-// directory that was asked for, and args follow. It is for short scripts that cannot fail but by what they say.
-func (p Place) Ask(ctx context.Context, text string, args ...string) (Facts, int, string, error) {
+// preamble is what comes before a script that knows of the agent.
+func (p Place) preamble() string {
+	all := binaries()
+	return "amd64=" + all["amd64"].hash + " arm64=" + all["arm64"].hash + "\n" + workScript + binaryScript
+}
+
+// Answer is what a script said, and how it ended.
+type Answer struct {
+	Facts
+	Exit int
+	Said string // to its standard error
+}
+
+// Ask runs a script that says facts. In its variables "work" and "binary" stand the work directory and where the
+// agent lies; its first argument is the directory that was asked for, and args follow.
+func (p Place) Ask(ctx context.Context, text string, args ...string) (Answer, error) {
 	out, errs := &capped{}, &capped{}
-	exit, err := p.Script(ctx, workScript+text, append([]string{p.Work}, args...), driver.Stdio{Out: out, Err: errs})
-	return ParseFacts(out.text.String()), exit, errs.text.String(), err
+	exit, err := p.Script(ctx, p.preamble()+text, append([]string{p.Work}, args...), driver.Stdio{Out: out, Err: errs})
+	return Answer{ParseFacts(out.text.String()), exit, strings.TrimSpace(errs.text.String())}, err
 }
