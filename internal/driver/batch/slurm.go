@@ -87,6 +87,7 @@ func refusals() []struct{ said, reason, why, fix string } {
 		{"generic resource", "ResourcesRefused", "no node has the generic resources that were asked for", "look what there is; on the login node: sinfo -o '%P %G'"},
 		{"time limit", "TimeLimitRefused", "the partition allows no run of that length", "give a shorter option timeLimit, or another partition; on the login node: sinfo -o '%P %l'"},
 		{"node count", "ResourcesRefused", "the partition has not as many nodes, or allows not as many", "ask for fewer nodes; on the login node: sinfo -o '%P %D'"},
+		{"more processors", "ResourcesRefused", "the partition has not as many processors, or allows not as many", "ask for fewer nodes or CPUs; on the login node: sinfo -o '%P %D %c'"},
 		{"configuration is not available", "ResourcesRefused", "no node of the partition has what was asked for", "ask for fewer CPUs, GPUs or nodes, or less memory; on the login node: sinfo -o '%P %c %m %G'"},
 		{"Memory", "ResourcesRefused", "no node of the partition has that much memory", "ask for less; on the login node: sinfo -o '%P %m'"},
 		{"policy limit", "LimitsRefused", "a limit of the account or of the quality of service does not allow it", "ask for less, or ask who runs the cluster; on the login node: sacctmgr show assoc user=$USER"},
@@ -109,7 +110,7 @@ func submitFault(said string) error {
 		return missingFault()
 	}
 	for _, r := range refusals() {
-		if strings.Contains(said, r.said) {
+		if strings.Contains(strings.ToLower(said), strings.ToLower(r.said)) {
 			f.Reason, f.Why, f.Fix = r.reason, r.why, r.fix
 			break
 		}
