@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/batch"
+	"github.com/zaffre-ml/zaffre/internal/driver/hdinsight"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 )
@@ -14,5 +15,6 @@ func Kinds() []driver.Kind {
 		local.Kind(),
 		sshvm.Kind(),
 		batch.Kind(),
+		hdinsight.Kind(),
 	}
 }
