@@ -1,6 +1,5 @@
 # Ends the named jobs now.
-me=$(id -u)
 for job; do
-  scancel --quiet --user="$me" --name="$job" --full --signal=KILL 2>/dev/null
-  scancel --quiet --user="$me" --name="$job" || exit 1
+  scancel --quiet --name="$job" --full --signal=KILL 2>/dev/null
+  scancel --quiet --name="$job" || exit 1
 done

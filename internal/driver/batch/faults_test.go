@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
 )
@@ -396,5 +397,29 @@ func TestVariables(t *testing.T) {
 	log, _ := os.ReadFile(filepath.Join(target.Options["workDirectory"].(string), target.ID, "jobs", j.ID, "log"))
 	if want := j.ID + " main [] [] " + os.Getenv("HOME") + "\n"; string(log) != want {
 		t.Errorf("the job says %q, want %q", log, want)
+	}
+}
+
+// TestNamelessUser: as on a server that runs code under a user of its own, which no list of users has.
+func TestNamelessUser(t *testing.T) {
+	name := conf(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run code as another user")
+	}
+	host, err := local.Kind().Connect(t.Context(), driver.Target{ID: "nameless", Options: map[string]any{"user": "64999"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	target := driver.Target{
+		ID: strings.ToLower(id.New()), Options: map[string]any{"slurmConf": name}, On: map[string][]driver.Conn{"slurm": {host}},
+	}
+	c := connect(t, target)
+	t.Cleanup(func() { _, _ = host.(driver.Cleaner).Clean(context.Background(), false) })
+	if _, err := c.Observe(t.Context()); fault.ReasonOf(err) != "UserNameless" {
+		t.Errorf("Observe: %v", err)
+	}
+	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "UserNameless" {
+		t.Errorf("Start: %v", err)
 	}
 }

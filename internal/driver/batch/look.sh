@@ -2,6 +2,7 @@
 at() { read -r up rest </proc/uptime && printf 'at=%s %s\n' "$1" "$up"; }
 lim() { if command -v timeout >/dev/null 2>&1; then timeout 5 "$@"; else "$@"; fi; }
 at sbatch
+id -un >/dev/null 2>&1 || say nameless "$(id -u)"
 if ! command -v sbatch >/dev/null 2>&1; then say sbatch.missing yes; at end; exit 0; fi
 # Without its configuration each of Slurm's programs tries again for a minute.
 v=$(lim sbatch --version 2>&1) || { say sbatch.error "$v "; at end; exit 0; }

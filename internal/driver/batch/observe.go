@@ -82,6 +82,8 @@ func checkSbatch(f hostagent.Facts) error {
 			Code: fault.Precondition, Reason: "SlurmUnusable", What: "the target cannot be used", Why: "sbatch does not run on the login node",
 			Fix: "see what it says there, and repair it", Evidence: []string{f.One["sbatch.error"]},
 		}
+	case f.Has("nameless"):
+		return namelessFault(f.One["nameless"])
 	case f.Has("flock.missing"):
 		return &fault.Error{
 			Code: fault.Precondition, Reason: "FlockMissing", What: "the target cannot be used", Why: "there is no flock on the login node, by which a run is submitted once",

@@ -106,6 +106,8 @@ func submitFault(said string) error {
 		return awayFault(said)
 	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
 		f.Code, f.Reason, f.Why, f.Fix = fault.Exhausted, "DiskFull", "no space is left in the work directory", "free space there, on the login node"
+	case strings.Contains(said, "cannot find name for user ID"):
+		return namelessFault("")
 	case strings.Contains(said, "sbatch: not found"), strings.Contains(said, "squeue: not found"):
 		return missingFault()
 	}
@@ -140,6 +142,14 @@ func awayFault(said string) error {
 		f.Evidence = []string{said}
 	}
 	return f
+}
+
+// namelessFault: slurmd starts nothing for a number that no list of users has.
+func namelessFault(uid string) error {
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "UserNameless", What: "the target cannot be used", Why: strings.TrimSpace("the user on the login node has no name "+uid) + ", and Slurm runs jobs only of users that its nodes know",
+		Fix: "log in at the login node as a user of the cluster; where it is the server itself, run: zaffre serve --local-user USER",
+	}
 }
 
 func missingFault() error {

@@ -21,8 +21,10 @@ func newSparkRig(t *testing.T) *rig {
 	kind := fake.Kind(r.Fake)
 	kind.Name = "spark"
 	kind.JobOptions = []driver.Option{
-		{Path: "conf", Type: driver.Object, Help: "h"}, {Path: "deployMode", Type: driver.String, Help: "h"},
-		{Path: "packages", Type: driver.String, Many: true, Help: "h"}, {Path: "repositories", Type: driver.String, Many: true, Help: "h"},
+		{Path: "conf", Type: driver.Object, Help: "h"},
+		{Path: "deployMode", Type: driver.String, Help: "h"},
+		{Path: "packages", Type: driver.String, Many: true, Help: "h"},
+		{Path: "repositories", Type: driver.String, Many: true, Help: "h"},
 	}
 	r.Computes.Kinds = append(r.Computes.Kinds, kind)
 	ctx := domaintest.Owner(t.Context())
