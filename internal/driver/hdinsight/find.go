@@ -43,8 +43,9 @@ type application struct {
 // finder looks for Spark, and for the applications of runs, and remembers both.
 type finder struct {
 	place hostagent.Place
-	home  string        // the option
-	gate  chan struct{} // held while the fields below are read or changed
+	// The options.
+	home, hadoop string
+	gate         chan struct{} // held while the fields below are read or changed
 
 	found        spark
 	at           time.Time
@@ -73,7 +74,7 @@ func (f *finder) spark(ctx context.Context) (spark, error) {
 	if time.Since(f.at) < foundFor {
 		return f.found, nil
 	}
-	a, err := f.place.Ask(ctx, findScript, f.home, "")
+	a, err := f.place.Ask(ctx, findScript, f.home, f.hadoop, "")
 	if err != nil {
 		return spark{}, err
 	}

@@ -1,4 +1,5 @@
-# Says where Spark is on the head node, and what it needs. $2 is its folder, or "": then it is looked for.
+# Says where Spark is on the head node, and what it needs. $2 is its folder, and $3 that of YARN's configuration, or
+# "": then they are looked for. With $4 "look" it says more; $5 is the master.
 say() { printf '%s=%s\n' "$1" "$(printf '%s' "$2" | tr '\n\r' '  ' | cut -c1-400)"; }
 at() { read -r up rest </proc/uptime && printf 'at=%s %s\n' "$1" "$up"; }
 lim() { if command -v timeout >/dev/null 2>&1; then timeout 20 "$@"; else "$@"; fi; }
@@ -26,6 +27,7 @@ if [ ! -x "$java/bin/java" ]; then
 fi
 [ -n "$java" ] && say java "$java"
 at configuration
+[ -z "$3" ] || [ ! -f "$3/yarn-site.xml" ] || HADOOP_CONF_DIR=$3 YARN_CONF_DIR=$3
 for n in HADOOP_CONF_DIR YARN_CONF_DIR SPARK_CONF_DIR SPARK_LOCAL_IP SPARK_LOCAL_DIRS HADOOP_HOME; do
   eval "v=\${$n:-}"
   [ -z "$v" ] || say "env.$n" "$v"
@@ -36,12 +38,18 @@ if [ -z "${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-}" ]; then
   done
 fi
 at version
-if [ "$3" = look ] && [ -n "$home" ] && [ -n "$java" ]; then
-  v=$(JAVA_HOME=$java SPARK_HOME=$home lim "$home/bin/spark-submit" --version 2>&1) && say version "$(printf '%s\n' "$v" | sed -n 's/.* version \([0-9][0-9.]*\).*/\1/p' | head -n 1)" || say version.error "$v "
-  case $4 in
+if [ "$4" = look ] && [ -n "$home" ] && [ -n "$java" ]; then
+  # Its jars say it too, without a JVM at each look.
+  v=$(ls "$home/jars" 2>/dev/null | sed -n 's/^spark-core_[0-9.]*-\(.*\)\.jar$/\1/p' | head -n 1)
+  if [ -z "$v" ]; then
+    said=$(JAVA_HOME=$java SPARK_HOME=$home lim "$home/bin/spark-submit" --version 2>&1)
+    v=$(printf '%s\n' "$said" | sed -n 's/.* version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+  fi
+  if [ -n "$v" ]; then say version "$v"; else say version.error "$said "; fi
+  case $5 in
   spark://*)
     at master
-    rest=${4#spark://}
+    rest=${5#spark://}
     rest=${rest%%,*}
     if command -v timeout >/dev/null 2>&1 && command -v bash >/dev/null 2>&1; then
       v=$(timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "${rest%:*}" "${rest##*:}" 2>&1) || say master.error "$v "

@@ -15,6 +15,7 @@ import (
 const (
 	optMaster    = "master"
 	optSparkHome = "sparkHome"
+	optHadoop    = "hadoopConf"
 	optQueue     = "queue"
 	optPython    = "workerPython"
 )
@@ -29,6 +30,7 @@ func Kind() driver.Kind {
 			sshhost.Options(),
 			driver.Option{Path: optMaster, Type: driver.String, Default: "yarn", Help: "what Spark runs on: yarn, spark://HOST:PORT, local[*]"},
 			driver.Option{Path: optSparkHome, Type: driver.String, Help: "Spark's folder on the head node, where it is neither on the PATH nor in SPARK_HOME"},
+			driver.Option{Path: optHadoop, Type: driver.String, Help: "folder of yarn-site.xml on the head node, where neither HADOOP_CONF_DIR nor /etc/hadoop/conf has it"},
 			driver.Option{Path: optQueue, Type: driver.String, Help: "queue of YARN for runs that name none"},
 			driver.Option{Path: optPython, Type: driver.String, Help: "Python of the executors, where they do not see the head node's work directory: its path on the workers"},
 		),
@@ -79,7 +81,7 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 	if c.machine, err = sshhost.Connect(t); err != nil {
 		return nil, err
 	}
-	c.find = &finder{place: c.Place, home: text(t.Options[optSparkHome]), gate: make(chan struct{}, 1), applications: map[string]application{}}
+	c.find = &finder{place: c.Place, home: text(t.Options[optSparkHome]), hadoop: text(t.Options[optHadoop]), gate: make(chan struct{}, 1), applications: map[string]application{}}
 	return c, nil
 }
 

@@ -16,7 +16,7 @@ func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	if err != nil {
 		return o, err
 	}
-	a, err := c.Place.Ask(ctx, findScript, c.find.home, "look", c.master)
+	a, err := c.Place.Ask(ctx, findScript, c.find.home, c.find.hadoop, "look", c.master)
 	l := &hostagent.Look{Checks: o.Checks}
 	if err != nil {
 		_ = l.Step(driver.Check{Name: "spark-submit", Required: true}, err)
@@ -89,7 +89,7 @@ func (c *conn) checkConfiguration(f hostagent.Facts) error {
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "YARNUnconfigured", What: "the target cannot be used", Why: "there is no yarn-site.xml in HADOOP_CONF_DIR, YARN_CONF_DIR or /etc/hadoop/conf",
-		Fix: "set HADOOP_CONF_DIR for the user on the head node; or say that Spark is without YARN; run: zaffre compute update NAME --master 'local[*]'",
+		Fix: "name its folder; run: zaffre compute update NAME --hadoop-conf FOLDER; or say that Spark is without YARN: --master 'local[*]'",
 	}
 }
 
