@@ -81,6 +81,24 @@ if [ -z "${TEST_DOCKER:-}" ]; then
   fi
 fi
 
+# Slurm on this machine: only root can install it.
+if [ -z "${TEST_SLURM:-}" ]; then
+  if root; then
+    start slurm slurm
+  else
+    missing slurm "it takes root to install Slurm"
+  fi
+fi
+
+# Spark, with an sshd by which this machine is its head node: only root can install them.
+if [ -z "${TEST_SPARK:-}" ]; then
+  if root; then
+    start spark spark
+  else
+    missing spark "it takes root to install a Java runtime and sshd"
+  fi
+fi
+
 # Programs for arm64, which the agent of such machines is tested with.
 if [ -z "${TEST_QEMU:-}" ]; then
   if root; then

@@ -37,6 +37,8 @@ func Main(args []string) int {
 		return serveMain(args[2])
 	case len(args) == 2 && args[0] == "supervise":
 		return superviseMain(args[1])
+	case len(args) == 2 && args[0] == "run":
+		return runMain(args[1])
 	case len(args) == 2 && args[0] == "build":
 		return buildMain(args[1])
 	}

@@ -145,7 +145,7 @@ func (s *supervisor) containerEnviron() map[string]string {
 		"PYTHONUNBUFFERED": "1", "HOME": filepath.Join(s.dir, "home"), "USER": "zaffre", "LOGNAME": "zaffre",
 	}
 	for _, kv := range os.Environ() {
-		if k, v, _ := strings.Cut(kv, "="); passes(k) && strings.HasSuffix(strings.ToLower(k), "_proxy") {
+		if k, v, _ := strings.Cut(kv, "="); passes(k, inherited) && strings.HasSuffix(strings.ToLower(k), "_proxy") {
 			env[k] = v
 		}
 	}

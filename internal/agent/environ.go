@@ -19,11 +19,16 @@ var inherited = []string{
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy",
 }
 
+// scheduled are those that a scheduler tells its jobs: where they are, and which devices are theirs.
+var scheduled = []string{
+	"SLURM_*", "SLURMD_*", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK",
+}
+
 // environ returns the environment of a job, in the order of the names.
 func environ(j *jobSpec, root string, own []string) []string {
 	env := map[string]string{}
 	for _, kv := range own {
-		if k, v, _ := strings.Cut(kv, "="); passes(k) {
+		if k, v, _ := strings.Cut(kv, "="); passes(k, inherited) || j.Elsewhere && passes(k, scheduled) {
 			env[k] = v
 		}
 	}
@@ -31,7 +36,7 @@ func environ(j *jobSpec, root string, own []string) []string {
 		env["PATH"] = "/usr/local/bin:/usr/bin:/bin"
 	}
 	env["PYTHONUNBUFFERED"] = "1"
-	if gpus, set := visibleGPUs(j.GPUs); set {
+	if gpus, set := visibleGPUs(j.GPUs); set && !j.Elsewhere {
 		env["CUDA_VISIBLE_DEVICES"] = gpus
 	}
 	maps.Copy(env, j.Env)
@@ -50,8 +55,8 @@ func environ(j *jobSpec, root string, own []string) []string {
 	return list
 }
 
-func passes(name string) bool {
-	return slices.ContainsFunc(inherited, func(p string) bool {
+func passes(name string, list []string) bool {
+	return slices.ContainsFunc(list, func(p string) bool {
 		prefix, wild := strings.CutSuffix(p, "*")
 		return name == p || wild && strings.HasPrefix(name, prefix)
 	})

@@ -22,6 +22,12 @@ const (
 	cancelFile = "cancel"      // its presence asks for the end
 	reapFile   = "reaped.json" // how it ended, seen by the agent after its supervisor was killed
 	codeDir    = "code"
+
+	// Of a job that runs elsewhere.
+	elsewhereFile = "elsewhere" // its presence says so
+	claimDir      = "claim"     // made by the first copy that was started: others do nothing
+	beatFile      = "beat"      // written again and again by its supervisor
+	nowFile       = "now"       // written by the agent, to tell the time of the file system
 )
 
 // The folders below the agent's root.

@@ -55,6 +55,9 @@ func (s *server) start(j wire.Job) (out wire.Empty, err error) {
 			return out, err
 		}
 	}
+	if j.Elsewhere {
+		return out, nil
+	}
 	return out, s.supervise(dir, lock)
 }
 
@@ -66,6 +69,12 @@ func (s *server) writeSpec(name string, j wire.Job) error {
 		return err
 	}
 	sp := spec{Job: j, BootID: s.boot, Time: time.Now().UTC()}
+	if j.Elsewhere {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(name), elsewhereFile), nil, 0o600); err != nil {
+			return diskFault("start the job", err)
+		}
+		sp.BootID = ""
+	}
 	if j.Prefix == "" && j.Python == "" && len(j.Command) > 0 && j.Command[0] == "python" {
 		sp.Python = s.python().Path
 	}
@@ -125,6 +134,9 @@ func (s *server) read(dir string) (st wire.Status, err error) {
 	if ok, err := readJSON(filepath.Join(dir, exitFile), &st); ok || err != nil {
 		return st, pollFault(err)
 	}
+	if exists(filepath.Join(dir, elsewhereFile)) {
+		return s.readElsewhere(dir)
+	}
 	var p process
 	ok, err := readJSON(filepath.Join(dir, procFile), &p)
 	if err != nil {
@@ -158,7 +170,7 @@ func (s *server) cancel(ref wire.JobRef) (out wire.Empty, err error) {
 	if err := os.WriteFile(filepath.Join(dir, cancelFile), nil, 0o600); err != nil {
 		return out, diskFault("cancel the job", err)
 	}
-	if !s.ensure(dir) {
+	if !s.ensure(dir) && !exists(filepath.Join(dir, elsewhereFile)) {
 		wakeSupervisor(dir)
 	}
 	return out, nil

@@ -152,6 +152,7 @@ func (s *server) operations() map[string]func(*call) error {
 		wire.OpPoll:        one(s.poll),
 		wire.OpCancel:      one(s.cancel),
 		wire.OpRelease:     one(s.release),
+		wire.OpSettle:      one(s.settle),
 		wire.OpLog:         stream(s.readLog),
 		wire.OpWatch:       stream(s.watchJobs),
 		wire.OpOutputs:     one(s.outputs),

@@ -38,6 +38,7 @@ type supervisor struct {
 	wake  chan struct{} // there may be an order
 	box   *container    // the job runs in it, not as a process of ours; nil: it does not
 	oom   int64         // times the kernel had killed in our control group, at the start
+	lock  int           // the open lock file
 }
 
 // superviseMain watches over the job in dir until it ended.
@@ -48,7 +49,7 @@ func superviseMain(dir string) int {
 	}
 	// Whatever the job leaves behind becomes our child.
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	s := &supervisor{dir: dir, wake: make(chan struct{}, 1), oom: oomKills()}
+	s := &supervisor{dir: dir, wake: make(chan struct{}, 1), oom: oomKills(), lock: lockFD}
 	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "supervise", filepath.Base(dir), err)
 		return 1
@@ -69,6 +70,12 @@ func (s *supervisor) run() error {
 	}
 	if ok, err := readJSON(filepath.Join(s.dir, specFile), &s.spec); err != nil || !ok {
 		return fmt.Errorf("read spec: %v", err)
+	}
+	if s.spec.Job.Elsewhere {
+		s.spec.BootID = bootID()
+		if why := s.superseded(); why != "" {
+			return s.finish(wire.Status{State: wire.JobFailed, Reason: "NotStarted", Message: why})
+		}
 	}
 	if err := s.listen(); err != nil {
 		return err
@@ -92,7 +99,7 @@ func (s *supervisor) run() error {
 	if why := s.start(); why != "" {
 		return s.finish(wire.Status{State: wire.JobFailed, Reason: "NotStarted", Message: why})
 	}
-	tell(rootOf(s.dir), filepath.Base(s.dir))
+	s.tell()
 	return s.finish(s.watch(s.reap()))
 }
 
@@ -133,7 +140,7 @@ func (s *supervisor) listen() error {
 			}
 		}
 	}()
-	_, err := syscall.Pwrite(lockFD, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
+	_, err := syscall.Pwrite(s.lock, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
 	return err
 }
 
@@ -148,8 +155,15 @@ func (s *supervisor) finish(st wire.Status) error {
 		}
 		time.Sleep(fullPause) // a full disk: only we know how it ended
 	}
-	tell(rootOf(s.dir), filepath.Base(s.dir))
+	s.tell()
 	return nil
+}
+
+// tell says that the job may have changed. Nobody on this machine listens for one that runs elsewhere.
+func (s *supervisor) tell() {
+	if !s.spec.Job.Elsewhere {
+		tell(rootOf(s.dir), filepath.Base(s.dir))
+	}
 }
 
 // start lays the code and starts the process; why is in the user's terms where that cannot be.

@@ -18,6 +18,7 @@ const (
 	OpPoll        = "poll"         // JobRef -> Status
 	OpCancel      = "cancel"       // JobRef -> Empty
 	OpRelease     = "release"      // JobRef -> Empty
+	OpSettle      = "settle"       // JobEnd -> Status
 	OpLog         = "log"          // JobRef with Offset -> Empty, then bytes until the log is complete
 	OpWatch       = "watch"        // -> Empty, then a Changed for each change
 	OpOutputs     = "outputs"      // JobRef -> []File
@@ -74,6 +75,9 @@ type Job struct {
 	Timeout  time.Duration `json:"timeout,omitzero"`
 	Grace    time.Duration `json:"grace,omitzero"`
 	Token    string        `json:"token,omitzero"` // of the run: its process reaches the server with it
+	// Elsewhere is set where a scheduler starts the job on a machine that shares the agent's folder: the agent
+	// only lays down what to do. Whatever is started runs: zaffre-agent run FOLDER-OF-THE-JOB.
+	Elsewhere bool `json:"elsewhere,omitzero"`
 }
 
 // What stands in values of Job.Env for what only the agent knows.
@@ -116,6 +120,17 @@ type Status struct {
 	Message  string    `json:"message,omitzero"`
 	Started  time.Time `json:"started,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
+	// Of a job that runs elsewhere: whether it was begun there, for how long nothing was heard of it since, and
+	// whether its end was asked for.
+	Claimed bool          `json:"claimed,omitzero"`
+	Silent  time.Duration `json:"silent,omitzero"`
+	Asked   bool          `json:"asked,omitzero"`
+}
+
+// JobEnd says how a job ended that can no more say it itself. What it said before wins.
+type JobEnd struct {
+	Job    string `json:"job"`
+	Status Status `json:"status"`
 }
 
 // Changed says that a job may have changed.

@@ -3,6 +3,8 @@ package all
 
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/batch"
+	"github.com/zaffre-ml/zaffre/internal/driver/hdinsight"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 )
@@ -12,5 +14,7 @@ func Kinds() []driver.Kind {
 	return []driver.Kind{
 		local.Kind(),
 		sshvm.Kind(),
+		batch.Kind(),
+		hdinsight.Kind(),
 	}
 }

@@ -4,37 +4,13 @@ package sshvm
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
-	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshhost"
 )
 
 // PinHostKey is the name under which the host key that was seen is kept: see driver.Observation.Pin.
-const PinHostKey = "hostKey"
-
-// Option paths, as in ARM (VirtualMachine, Microsoft.MachineLearningServices) where it has them.
-const (
-	optAddress    = "address"
-	optPort       = "sshPort"
-	optUser       = "administratorAccount.username"
-	optPassword   = "administratorAccount.password"
-	optKey        = "administratorAccount.privateKeyData"
-	optPassphrase = "administratorAccount.passphrase"
-	optPublic     = "administratorAccount.publicKeyData"
-	optVia        = "via"
-	optWork       = "workDirectory"
-	optSlots      = "slots"
-	optHostKey    = "hostKey"
-	optTimeout    = "connectTimeout"
-	optResource   = "resourceId"
-)
+const PinHostKey = sshhost.PinHostKey
 
 // Kind returns the kind.
 func Kind() driver.Kind {
@@ -42,150 +18,11 @@ func Kind() driver.Kind {
 		Name: "sshvm", Summary: "A Linux machine reached by SSH.",
 		ComputeTypes: []string{"VirtualMachine"}, Attached: true, Relays: true,
 		Example: "--address 10.0.0.4 --user me --key-file ~/.ssh/id_ed25519", ResourceTypes: []string{"Microsoft.Compute/virtualMachines"},
-		Options: []driver.Option{
-			{Path: optAddress, Type: driver.String, Help: "name or IP address of the machine, as seen from the server or from the jump host"},
-			{Path: optPort, Flag: "port", Type: driver.Int, Default: int64(22), Help: "port of its sshd"},
-			{Path: optUser, Flag: "user", Type: driver.String, Required: true, Help: "user to log in as"},
-			{Path: optPassword, Flag: "password", Type: driver.String, Secret: true, Group: "login", Help: "password of that user"},
-			{Path: optKey, Flag: "key", Type: driver.String, Secret: true, Group: "login", Help: "private key of that user, in OpenSSH's or PEM form; tried before the password"},
-			{Path: optPassphrase, Flag: "passphrase", Type: driver.String, Secret: true, Group: "login", Help: "passphrase of the private key"},
-			{Path: optPublic, Flag: "public-key", Type: driver.String, Help: "public part of the key, for show only"},
-			{Path: optVia, Type: driver.TargetRef, Many: true, Help: "compute target to go through as a jump host; the first of several that works is taken"},
-			{Path: optWork, Type: driver.String, Immutable: true, Help: "folder for code, environments and logs; .zaffre in the home folder by default"},
-			{Path: optSlots, Type: driver.Int, Default: int64(0), Help: "how many runs at once; 0: as many as there are CPUs"},
-			{Path: optHostKey, Type: driver.String, Help: "SHA256:… fingerprint of the host key that it must have, its public key, or that of the authority that signs its host certificate; by default the first key that is seen is kept"},
-			{Path: optTimeout, Type: driver.Duration, Default: 5 * time.Second, Help: "how long to wait for the TCP connection"},
-			{Path: optResource, Type: driver.String, Help: "ARM ID of the machine, where the inventory knows its address"},
+		Options:   sshhost.Options(),
+		Document:  sshhost.Document,
+		Prototype: (*sshhost.Conn)(nil),
+		Connect: func(_ context.Context, t driver.Target) (driver.Conn, error) {
+			return sshhost.Connect(t)
 		},
-		Document:  document,
-		Prototype: (*conn)(nil),
-		Connect:   connect,
 	}
-}
-
-// document is what azureml-core and azure-ai-ml look for in an attached virtual machine.
-func document(v driver.View) map[string]any {
-	account := map[string]any{"username": v.Options[optUser]}
-	if k, ok := v.Options[optPublic]; ok {
-		account["publicKeyData"] = k
-	}
-	port := v.Options[optPort]
-	if port == nil {
-		port = int64(22)
-	}
-	return map[string]any{"address": v.Options[optAddress], "sshPort": port, "administratorAccount": account}
-}
-
-// shared has a name of its own here, so that conn's Observe is not hidden by it.
-type shared = sshx.Conn
-
-// jobs has a name of its own for the same reason.
-type jobs = agentx.Conn
-
-// conn reaches the machine itself over SSH, and its runs through the agent on it.
-type conn struct {
-	*shared
-	*jobs
-	config sshx.Config
-	id     string
-	work   string // the option
-	slots  int
-}
-
-var _ interface {
-	driver.Host
-	driver.Shell
-	driver.Runner
-	driver.Watcher
-	driver.LogReader
-	driver.Outputs
-	driver.EnvBuilder
-	driver.Cleaner
-} = (*conn)(nil)
-
-// Exec implements driver.Host.
-func (c *conn) Exec(ctx context.Context, argv []string, std driver.Stdio) (exit int, err error) {
-	return c.shared.Exec(ctx, argv, std)
-}
-
-// FS implements driver.Host.
-func (c *conn) FS() driver.FS { return c.shared.FS() }
-
-// Dial implements driver.Host.
-func (c *conn) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	return c.shared.Dial(ctx, network, addr)
-}
-
-// Close implements driver.Conn. The agent ends, what it supervises goes on.
-func (c *conn) Close() error { return errors.Join(c.jobs.Close(), c.shared.Close()) }
-
-const (
-	minTimeout = 100 * time.Millisecond
-	maxTimeout = 20 * time.Second // a preflight has 30 seconds
-)
-
-// connect checks the options. Credentials that cannot be read are a check of Observe.
-func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{id: t.ID, work: text(t.Options[optWork])}
-	slots, _ := t.Options[optSlots].(int64)
-	port, ok := t.Options[optPort].(int64)
-	if !ok {
-		port = 22
-	}
-	timeout, ok := t.Options[optTimeout].(time.Duration)
-	if !ok {
-		timeout = 5 * time.Second
-	}
-	trust, err := sshx.ParseTrust(text(t.Options[optHostKey]), t.Pinned[PinHostKey])
-	switch {
-	case err != nil:
-		return nil, err
-	case slots < 0:
-		return nil, optionFault(optSlots, "it is negative", "give the number of runs at once, or 0 for as many as there are CPUs")
-	case port < 1 || port > 65535:
-		return nil, optionFault(optPort, fmt.Sprintf("there is no port %d", port), "give the port of sshd, mostly 22")
-	case timeout < minTimeout || timeout > maxTimeout:
-		return nil, optionFault(optTimeout, fmt.Sprintf("it is not between %s and %s", minTimeout, maxTimeout), "give for example 10s")
-	case text(t.Options[optUser]) == "":
-		return nil, optionFault(optUser, "it is empty", "give the user to log in as")
-	}
-	c.slots = int(slots)
-	c.config = sshx.Config{
-		Address: text(t.Options[optAddress]), Port: int(port), User: text(t.Options[optUser]), Trust: trust, Timeout: timeout,
-		Login: sshx.Login{Password: t.Secrets[optPassword], Key: t.Secrets[optKey], Passphrase: t.Secrets[optPassphrase]},
-	}
-	for _, below := range t.On[optVia] {
-		host, err := driver.As[driver.Host](below)
-		if err != nil {
-			return nil, err
-		}
-		c.config.Via = append(c.config.Via, host)
-	}
-	c.shared = sshx.New(c.config)
-	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.startAgent)}
-	c.jobs.Home, c.jobs.UV = t.Home, uvx.New(t.Tools)
-	return c, nil
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-func optionFault(path, why, fix string) error {
-	return &fault.Error{
-		Code: fault.Invalid, Reason: "OptionInvalid", What: fmt.Sprintf("the option %q cannot be used", path),
-		Why: why, Fix: fix, Field: "options." + path,
-	}
-}
-
-// OpenShell implements driver.Shell.
-func (c *conn) OpenShell(ctx context.Context, h *driver.Handle, std driver.Stdio) (exit int, err error) {
-	if h != nil {
-		return 0, &fault.Error{
-			Code: fault.Unsupported, Reason: "ShellOfJob", What: "there is no shell beside a job on this compute target",
-			Why: "its kind gives a shell on the machine only", Fix: "ask for a shell on the compute target instead",
-		}
-	}
-	return c.Terminal(ctx, std)
 }

@@ -33,10 +33,18 @@ type Wire struct {
 		Arguments  []string `json:"arguments"`
 	} `json:"docker"`
 	Spark struct {
-		Packages []json.RawMessage `json:"packages"`
+		Repositories []string `json:"repositories"`
+		Packages     []struct {
+			Group    string `json:"group"`
+			Artifact string `json:"artifact"`
+			Version  string `json:"version"`
+		} `json:"packages"`
 	} `json:"spark"`
 	R json.RawMessage `json:"r"`
 }
+
+// SparkNote is noted of an environment that names packages of Spark.
+const SparkNote = "spark.packages of the environment are for targets with Spark"
 
 // Decode reads an environment. docker says that the run, or whoever asks, wants its image: the image that every
 // environment names is the default of Azure, and means nothing by itself. notes are what it asks for and does not
@@ -58,7 +66,7 @@ func Decode(raw []byte, docker bool) (w Wire, d driver.Definition, notes []strin
 		}
 		notes = note(notes, len(w.Docker.Arguments) > 0, "docker.arguments of the environment are not passed on")
 	}
-	notes = note(notes, len(w.Spark.Packages) > 0, "spark.packages of the environment are for Spark targets")
+	notes = note(notes, len(w.Spark.Packages) > 0, SparkNote)
 	notes = note(notes, len(w.R) > 0 && string(w.R) != "null", "the R section of the environment is not used")
 	notes = note(notes, w.Python.BaseConda != "", "python.baseCondaEnvironment is not used: the environment is made from its dependencies alone")
 	if w.Python.UserManaged {

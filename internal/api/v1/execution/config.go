@@ -138,14 +138,19 @@ type plan struct {
 	document []byte // the configuration as it is kept
 }
 
-// read takes a definition apart. Numbers stay as they were written.
-func read(d definition) (p plan, err error) {
+// read takes a definition apart. Numbers stay as they were written. options returns which job options the named
+// target has.
+func read(d definition, options func(target string) (map[string]bool, error)) (p plan, err error) {
 	dec := json.NewDecoder(bytes.NewReader(d.Configuration))
 	dec.UseNumber()
 	if err := dec.Decode(&p.config); err != nil {
 		return p, badConfig("its Configuration cannot be read: "+err.Error(), "Configuration")
 	}
-	if p.warnings, err = p.sort(); err != nil {
+	has, err := options(p.Target)
+	if err != nil {
+		return p, err
+	}
+	if p.warnings, err = p.sort(has); err != nil {
 		return p, err
 	}
 	hidden := false
@@ -166,7 +171,10 @@ func read(d definition) (p plan, err error) {
 	if p.Priority != nil {
 		p.spec.Priority = *p.Priority
 	}
-	return p, p.readEnvironment()
+	if err := p.readEnvironment(); err != nil {
+		return p, err
+	}
+	return p, p.readSpark(has)
 }
 
 func (p *plan) readEnvironment() error {

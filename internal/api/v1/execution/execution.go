@@ -62,7 +62,7 @@ func (d Deps) snapshotRun(r *face.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := read(def)
+	p, err := read(def, func(target string) (map[string]bool, error) { return d.jobOptions(r, target) })
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (d Deps) localRun(r *face.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := read(def)
+	p, err := read(def, func(string) (map[string]bool, error) { return nil, nil })
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type Field struct {
 	// set reports whether it asks for more than Azure's default does. Only then is it noted or refused.
 	set func(c *config) bool
 	fix string // of what is refused
+	// option is the job option that honours it on targets whose kind has it: What is then not true.
+	option string
 }
 
 // Fields returns what becomes of each field of a run configuration. A field of two classes stands there twice.
@@ -45,8 +47,8 @@ func Fields() []Field {
 		{Name: "docker.arguments", Class: Noted, What: "arguments for docker run are not passed on", set: func(c *config) bool { return len(c.Docker.Arguments) > 0 }},
 		{Name: "docker.shmSize", Class: Noted, What: "containers have as much shared memory as Docker gives them", set: func(c *config) bool { return c.Docker.Shm != "" && c.Docker.Shm != "2g" }},
 		{Name: "docker.sharedVolumes", Class: Noted, What: "containers see the run's own folders", set: off(func(c *config) *bool { return c.Docker.Shared })},
-		{Name: "framework", Class: Honoured, What: "Python, and others that need one process"},
-		{Name: "framework", Class: Refused, What: "PySpark is for Spark, and targets here run processes", fix: "set framework to Python", set: func(c *config) bool { return strings.EqualFold(c.Framework, "pyspark") }},
+		{Name: "framework", Class: Honoured, What: "Python, PySpark on targets with Spark, and others that need one process"},
+		{Name: "framework", Class: Refused, What: "PySpark is for targets with Spark, and this one runs processes", fix: "set framework to Python, or target to one of kind hdinsight", option: sparkConf, set: (*config).pySpark},
 		{Name: "communicator", Class: Noted, What: "there is one process: nothing communicates", set: func(c *config) bool { return c.Comm != "" && !strings.EqualFold(c.Comm, "none") }},
 		{Name: "nodeCount", Class: Refused, What: "more than one node is not possible", fix: "set node_count to 1", set: func(c *config) bool { return c.Nodes > 1 }},
 		{Name: "mpi.processCountPerNode", Class: Noted, What: "there is one process", set: func(c *config) bool { return c.MPI.Processes > 1 }},
@@ -67,8 +69,10 @@ func Fields() []Field {
 		{Name: "datacaches", Class: Refused, What: "datasets are not there yet", fix: files, set: func(c *config) bool { return len(c.DataCaches) > 0 }},
 		{Name: "sourceDirectoryDataStore", Class: Noted, What: "code comes as a snapshot", set: func(c *config) bool { return c.CodeStore != "" }},
 		{Name: "applicationEndpoints", Class: Refused, What: "interactive services of runs are not there", fix: "leave services out", set: func(c *config) bool { return len(c.Services) > 0 }},
-		{Name: "spark.configuration", Class: Noted, What: "for Spark targets", set: sparkSet},
-		{Name: "hdi.yarnDeployMode", Class: Noted, What: "for HDInsight targets", set: func(c *config) bool { return c.HDI.Mode != "" && !strings.EqualFold(c.HDI.Mode, "cluster") }},
+		{Name: "spark.configuration", Class: Honoured, What: "Spark's configuration, on targets with Spark"},
+		{Name: "spark.configuration", Class: Noted, What: "for targets with Spark", option: sparkConf, set: sparkSet},
+		{Name: "hdi.yarnDeployMode", Class: Honoured, What: "client, on targets with Spark; cluster is what the client says of itself, and is noted there with PySpark: the driver runs on the head node, where its log is the run's"},
+		{Name: "hdi.yarnDeployMode", Class: Noted, What: "for targets with Spark", option: sparkMode, set: func(c *config) bool { return c.HDI.Mode != "" && !strings.EqualFold(c.HDI.Mode, "cluster") }},
 		{Name: "amlcompute", Class: Noted, What: "for clusters that the server makes", set: func(c *config) bool { return anySet(c.Cluster) }},
 		{Name: "autoClusterComputeSpecification", Class: Noted, What: "for clusters that the server makes", set: func(c *config) bool { return anySet(c.AutoCluster) }},
 		{Name: "kubernetescompute", Class: Noted, What: "for Kubernetes targets", set: func(c *config) bool { return anySet(c.Kubernetes) }},
@@ -100,12 +104,12 @@ func anySet(section map[string]json.RawMessage) bool {
 	return false
 }
 
-// sort returns what a configuration asks for and does not get. It fails with fault.Unsupported, Reason
-// "FieldUnsupported", for a field that is refused.
-func (c *config) sort() (notes []string, err error) {
+// sort returns what a configuration asks for and does not get from a target with those job options. It fails with
+// fault.Unsupported, Reason "FieldUnsupported", for a field that is refused.
+func (c *config) sort(has map[string]bool) (notes []string, err error) {
 	for _, f := range Fields() {
 		switch {
-		case f.Class == Honoured || !f.set(c):
+		case f.Class == Honoured || has[f.option] || !f.set(c):
 		case f.Class == Noted:
 			notes = append(notes, fmt.Sprintf("%s has no effect: %s", f.Name, f.What))
 		default:

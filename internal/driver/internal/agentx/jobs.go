@@ -18,6 +18,7 @@ import (
 type Conn struct {
 	*Session
 	Interpreters []string // more folders or paths to look for Pythons
+	Elsewhere    bool     // a scheduler starts the jobs, on machines that share the agent's folder: Start only lays them down
 }
 
 const handleVersion = 1
@@ -56,6 +57,7 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	}
 	j := jobOf(job)
 	j.Manifest = code.hash
+	j.Elsewhere = c.Elsewhere
 	_, err = call[wire.Empty](ctx, c.Session, wire.OpStart, j)
 	if fault.ReasonOf(err) == "FilesMissing" {
 		if err = c.send(ctx, code); err == nil {
@@ -114,10 +116,15 @@ func (c *Conn) Poll(ctx context.Context, h driver.Handle) (driver.JobStatus, err
 		return driver.JobStatus{}, err
 	}
 	st, err := call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
+	return statusOf(st), err
+}
+
+// statusOf translates what the agent says of a job.
+func statusOf(st wire.Status) driver.JobStatus {
 	return driver.JobStatus{
 		State: driver.JobState(st.State), ExitCode: st.ExitCode, Signal: st.Signal, Reason: st.Reason,
 		Message: st.Message, Started: st.Started, Ended: st.Ended,
-	}, err
+	}
 }
 
 // Cancel implements driver.Runner.

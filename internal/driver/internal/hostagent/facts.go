@@ -1,4 +1,4 @@
-package sshvm
+package hostagent
 
 import (
 	"context"
@@ -23,26 +23,26 @@ const (
 	maxFacts     = 64 << 10
 )
 
-// facts are what the script said.
-type facts struct {
-	one   map[string]string
-	many  map[string][]string
+// Facts are what a machine says of itself, in lines KEY=VALUE.
+type Facts struct {
+	One   map[string]string
+	Many  map[string][]string      // all lines of a key
 	took  map[string]time.Duration // by the section's name
 	clock time.Duration            // how far the machine's clock is ahead
 }
 
 // gather runs the script.
-func (c *conn) gather(ctx context.Context) (facts, error) {
+func (p Place) gather(ctx context.Context) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, gatherWithin)
 	defer cancel()
 	out := &capped{}
 	errs := &capped{}
 	begin := time.Now()
-	exit, err := c.Script(ctx, workScript+gatherScript, []string{c.work}, driver.Stdio{Out: out, Err: errs})
+	exit, err := p.Script(ctx, workScript+gatherScript, []string{p.Work}, driver.Stdio{Out: out, Err: errs})
 	if err != nil {
-		return facts{}, err
+		return Facts{}, err
 	}
-	f := parseFacts(out.text.String())
+	f := ParseFacts(out.text.String())
 	if _, whole := f.took["end"]; !whole {
 		return f, &fault.Error{
 			Code: fault.Precondition, Reason: "ShellUnusable", What: "no command can be run on the machine",
@@ -50,7 +50,7 @@ func (c *conn) gather(ctx context.Context) (facts, error) {
 			Fix: "see whether the user's processes are limited (ulimit -a), or something kills them", Evidence: []string{strconv.Quote(errs.text.String())},
 		}
 	}
-	if at, ok := parseTime(f.one["time"]); ok {
+	if at, ok := parseTime(f.One["time"]); ok {
 		f.clock = at.Sub(begin)
 		if end := time.Now(); f.clock > 0 { // it was asked somewhere between begin and end
 			f.clock = max(0, at.Sub(end))
@@ -69,9 +69,9 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// parseFacts reads the script's lines. What is none of them is left out.
-func parseFacts(out string) facts {
-	f := facts{one: map[string]string{}, many: map[string][]string{}, took: map[string]time.Duration{}}
+// ParseFacts reads such lines. What is none of them is left out.
+func ParseFacts(out string) Facts {
+	f := Facts{One: map[string]string{}, Many: map[string][]string{}, took: map[string]time.Duration{}}
 	section, since := "", 0.0
 	for line := range strings.Lines(out) {
 		key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
@@ -80,8 +80,8 @@ func parseFacts(out string) facts {
 		}
 		value = strings.ToValidUTF8(value, "?")
 		if key != "at" {
-			f.one[key] = value
-			f.many[key] = append(f.many[key], value)
+			f.One[key] = value
+			f.Many[key] = append(f.Many[key], value)
 			continue
 		}
 		name, up, _ := strings.Cut(value, " ")
@@ -112,13 +112,17 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Unix(sec, nano), true
 }
 
-// number returns a fact that is one; 0 if it is none.
-func (f facts) number(key string) int64 {
-	n, err := strconv.ParseInt(strings.TrimSpace(f.one[key]), 10, 64)
+// Number returns a fact that is one; 0 if it is none.
+func (f Facts) Number(key string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(f.One[key]), 10, 64)
 	if err != nil || n < 0 {
 		return 0
 	}
 	return n
 }
 
-func (f facts) has(key string) bool { return f.one[key] != "" }
+// Took returns for how long the script was in a section, which begins with a line at=NAME UPTIME.
+func (f Facts) Took(section string) time.Duration { return f.took[section] }
+
+// Has reports whether a fact is there and not empty.
+func (f Facts) Has(key string) bool { return f.One[key] != "" }

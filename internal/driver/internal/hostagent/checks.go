@@ -1,4 +1,4 @@
-package sshvm
+package hostagent
 
 import (
 	"fmt"
@@ -19,62 +19,67 @@ const (
 )
 
 // required makes the checks without which nothing can be done on the machine.
-func (l *look) required(f facts) error {
-	system := driver.Check{Name: "system", Required: true, Duration: f.took["system"], Evidence: say(f.one["os"], f.one["kernel"]+" "+f.one["release"]+" "+f.one["arch"])}
-	if err := l.step(system, checkSystem(f)); err != nil {
+func (l *Look) required(f Facts) error {
+	system := driver.Check{Name: "system", Required: true, Duration: f.took["system"], Evidence: Say(f.One["os"], f.One["kernel"]+" "+f.One["release"]+" "+f.One["arch"])}
+	if err := l.Step(system, checkSystem(f)); err != nil {
 		return err
 	}
-	home := driver.Check{Name: "home", Required: true, Duration: f.took["home"], Evidence: say(f.one["home"])}
-	if err := l.step(home, checkHome(f)); err != nil {
+	home := driver.Check{Name: "home", Required: true, Duration: f.took["home"], Evidence: Say(f.One["home"])}
+	if err := l.Step(home, checkHome(f)); err != nil {
 		return err
 	}
-	evidence := say(f.one["work"], f.one["work.type"])
-	if sharedType(f.one["work.type"]) {
+	evidence := Say(f.One["work"], f.One["work.type"])
+	if sharedType(f.One["work.type"]) {
 		evidence = append(evidence, "shared with other machines")
 	}
-	return l.step(driver.Check{Name: "work-directory", Required: true, Duration: f.took["work"], Evidence: evidence}, checkWork(f))
+	return l.Step(driver.Check{Name: "work-directory", Required: true, Duration: f.took["work"], Evidence: evidence}, checkWork(f))
 }
 
-// others makes the checks of what runs, or some of them, need.
-func (l *look) others(f facts) {
+// Others makes the named ones of the checks of what runs, or some of them, need: disk, clock, lingering, python,
+// uv, docker and gpus.
+func (l *Look) Others(names ...string) {
+	f := l.Facts
 	for _, c := range []struct {
 		check driver.Check
 		err   error
 		blunt bool // without it no run can be taken
 	}{
-		{driver.Check{Name: "disk", Duration: f.took["disk"], Evidence: say(sizeText(f.number("disk")<<10) + " free")}, checkDisk(f), true},
+		{driver.Check{Name: "disk", Duration: f.took["disk"], Evidence: Say(sizeText(f.Number("disk")<<10) + " free")}, checkDisk(f), true},
 		{driver.Check{Name: "clock", Evidence: clockText(f)}, checkClock(f), false},
-		{driver.Check{Name: "lingering", Duration: f.took["lingering"], Evidence: say(lingeringText(f))}, checkLingering(f), false},
-		{driver.Check{Name: "python", Duration: f.took["python"], Evidence: orNone(f.many["python"])}, checkPython(f), false},
-		{driver.Check{Name: "uv", Evidence: orNone(f.many["tool"])}, checkTools(f), false},
-		{driver.Check{Name: "docker", Duration: f.took["devices"], Evidence: orNone(say(f.one["docker"]))}, checkDocker(f), false},
-		{driver.Check{Name: "gpus", Duration: f.took["devices"], Evidence: orNone(f.many["gpu"])}, checkGPUs(f), false},
+		{driver.Check{Name: "lingering", Duration: f.took["lingering"], Evidence: Say(lingeringText(f))}, checkLingering(f), false},
+		{driver.Check{Name: "python", Duration: f.took["python"], Evidence: OrNone(f.Many["python"])}, checkPython(f), false},
+		{driver.Check{Name: "uv", Evidence: OrNone(f.Many["tool"])}, checkTools(f), false},
+		{driver.Check{Name: "docker", Duration: f.took["devices"], Evidence: OrNone(Say(f.One["docker"]))}, checkDocker(f), false},
+		{driver.Check{Name: "gpus", Duration: f.took["devices"], Evidence: OrNone(f.Many["gpu"])}, checkGPUs(f), false},
 	} {
-		err := l.step(c.check, c.err)
-		if e := fault.From(err); e != nil && c.blunt && l.reason == "" {
-			l.reason, l.message = e.Reason, e.Why
+		if !slices.Contains(names, c.check.Name) {
+			continue
+		}
+		err := l.Step(c.check, c.err)
+		if e := fault.From(err); e != nil && c.blunt && l.Reason == "" {
+			l.Reason, l.Message = e.Reason, e.Why
 		}
 	}
 }
 
-// say returns the words that are there.
-func say(words ...string) []string {
+// Say returns the words that are there.
+func Say(words ...string) []string {
 	return slices.DeleteFunc(words, func(w string) bool { return strings.TrimSpace(w) == "" })
 }
 
-func checkSystem(f facts) error {
+func checkSystem(f Facts) error {
 	switch {
-	case f.one["kernel"] != "Linux":
+	case f.One["kernel"] != "Linux":
 		return &fault.Error{
 			Code: fault.Unsupported, Reason: "SystemUnsupported", What: "the machine cannot be used",
-			Why: "it runs " + strconv.Quote(f.one["kernel"]) + ", not Linux", Fix: "attach a machine with Linux",
+			Why: "it runs " + strconv.Quote(f.One["kernel"]) + ", not Linux", Fix: "attach a machine with Linux",
 		}
-	case !slices.Contains([]string{"x86_64", "amd64", "aarch64", "arm64"}, f.one["arch"]):
+	case !slices.Contains([]string{"x86_64", "amd64", "aarch64", "arm64"}, f.One["arch"]):
 		return &fault.Error{
 			Code: fault.Unsupported, Reason: "ArchitectureUnsupported", What: "the machine cannot be used",
-			Why: fmt.Sprintf("its processor is a %q; runs need x86_64 or aarch64", f.one["arch"]), Fix: "attach a 64-bit x86 or ARM machine, with a 64-bit system",
+			Why: fmt.Sprintf("its processor is a %q; runs need x86_64 or aarch64", f.One["arch"]), Fix: "attach a 64-bit x86 or ARM machine, with a 64-bit system",
 		}
-	case !f.has("boot"):
+	case !f.Has("boot"):
 		return &fault.Error{
 			Code: fault.Unsupported, Reason: "BootUnknown", What: "the machine cannot be used",
 			Why: "/proc/sys/kernel/random/boot_id cannot be read there, so a restart could not be told", Fix: "mount /proc for this user",
@@ -83,45 +88,45 @@ func checkSystem(f facts) error {
 	return nil
 }
 
-func checkHome(f facts) error {
-	if f.has("home.is") {
+func checkHome(f Facts) error {
+	if f.Has("home.is") {
 		return nil
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "HomeMissing", What: "the machine cannot be used",
-		Why: fmt.Sprintf("the home folder %q of user %s is not there", f.one["home"], f.one["user"]),
-		Fix: "make it on that machine: sudo mkhomedir_helper " + f.one["user"],
+		Why: fmt.Sprintf("the home folder %q of user %s is not there", f.One["home"], f.One["user"]),
+		Fix: "make it on that machine: sudo mkhomedir_helper " + f.One["user"],
 	}
 }
 
 // checkWork says why runs cannot work in the work directory.
-func checkWork(f facts) error {
-	said := f.one["work.error"]
+func checkWork(f Facts) error {
+	said := f.One["work.error"]
 	const other = "detach the target, and attach it again with another --work-directory; run: zaffre compute detach NAME"
 	switch {
-	case f.has("work.noexec"):
-		return workFault(f, fault.Precondition, "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec", other, f.one["work.noexec"])
+	case f.Has("work.noexec"):
+		return workFault(f, fault.Precondition, "WorkDirectoryNoExec", "no program runs there: its file system is mounted noexec", other, f.One["work.noexec"])
 	case said == "":
 		return nil
 	case strings.Contains(said, "Read-only"):
 		return workFault(f, fault.Precondition, "WorkDirectoryReadOnly", "its file system is mounted read-only", other, said)
 	case strings.Contains(said, "No space left"), strings.Contains(said, "quota exceeded"):
-		return workFault(f, fault.Exhausted, "DiskFull", "no space is left there", "free space on that machine: df -h "+f.one["work.base"], said)
-	case f.has("work.closed"):
-		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not enter %s", f.one["user"], f.one["work.base"]), other, said)
+		return workFault(f, fault.Exhausted, "DiskFull", "no space is left there", "free space on that machine: df -h "+f.One["work.base"], said)
+	case f.Has("work.closed"):
+		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not enter %s", f.One["user"], f.One["work.base"]), other, said)
 	case strings.Contains(said, "ermission denied"), strings.Contains(said, "not permitted"):
-		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.one["user"], f.one["work.base"]),
-			fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.one["user"], f.one["work"]), said)
+		return workFault(f, fault.Precondition, "WorkDirectoryDenied", fmt.Sprintf("user %s may not write in %s", f.One["user"], f.One["work.base"]),
+			fmt.Sprintf("give it to the user on that machine: sudo install -d -o %s %s; or choose another --work-directory", f.One["user"], f.One["work"]), said)
 	case strings.Contains(said, "not a folder"):
 		return workFault(f, fault.Precondition, "WorkDirectoryNotFolder", said, other, said)
 	}
 	return workFault(f, fault.Precondition, "WorkDirectoryUnusable", "it cannot be written", other, said)
 }
 
-func workFault(f facts, code fault.Code, reason, why, fix, said string) error {
+func workFault(f Facts, code fault.Code, reason, why, fix, said string) error {
 	return &fault.Error{
-		Code: code, Reason: reason, What: fmt.Sprintf("the work directory %q cannot be used", f.one["work"]),
-		Why: why, Fix: fix, Evidence: say(said),
+		Code: code, Reason: reason, What: fmt.Sprintf("the work directory %q cannot be used", f.One["work"]),
+		Why: why, Fix: fix, Evidence: Say(said),
 	}
 }
 
@@ -135,16 +140,16 @@ func sharedType(t string) bool {
 	return false
 }
 
-func checkDisk(f facts) error {
-	free, inodes := f.number("disk")<<10, f.one["inodes"]
+func checkDisk(f Facts) error {
+	free, inodes := f.Number("disk")<<10, f.One["inodes"]
 	why := ""
-	if f.has("disk") && free < minDisk {
-		why = fmt.Sprintf("the disk of %q has only %s free", f.one["work.base"], sizeText(free))
+	if f.Has("disk") && free < minDisk {
+		why = fmt.Sprintf("the disk of %q has only %s free", f.One["work.base"], sizeText(free))
 	}
 	// Some file systems have no table of inodes, and say 0 of 0.
 	if total, left, ok := strings.Cut(inodes, " "); ok && total != "0" && total != "-" {
 		if n, err := strconv.ParseInt(left, 10, 64); err == nil && n < minInodes {
-			why = fmt.Sprintf("the disk of %q can take only %d more files (inodes)", f.one["work.base"], n)
+			why = fmt.Sprintf("the disk of %q can take only %d more files (inodes)", f.One["work.base"], n)
 		}
 	}
 	if why == "" {
@@ -156,7 +161,7 @@ func checkDisk(f facts) error {
 	}
 }
 
-func checkClock(f facts) error {
+func checkClock(f Facts) error {
 	if f.clock.Abs() < maxSkew {
 		return nil
 	}
@@ -170,40 +175,40 @@ func checkClock(f facts) error {
 	}
 }
 
-func clockText(f facts) []string {
-	at, ok := parseTime(f.one["time"])
+func clockText(f Facts) []string {
+	at, ok := parseTime(f.One["time"])
 	if !ok {
 		return []string{"not told"}
 	}
 	return []string{at.UTC().Format(time.RFC3339)}
 }
 
-func lingeringText(f facts) string {
+func lingeringText(f Facts) string {
 	switch {
-	case !f.has("systemd"):
+	case !f.Has("systemd"):
 		return "no systemd"
-	case f.has("lingering.on"):
+	case f.Has("lingering.on"):
 		return "the user lingers"
-	case !f.has("lingering.kill"):
+	case !f.Has("lingering.kill"):
 		return "KillUserProcesses is not set"
 	}
-	return "KillUserProcesses: " + strings.TrimSpace(f.one["lingering.kill"])
+	return "KillUserProcesses: " + strings.TrimSpace(f.One["lingering.kill"])
 }
 
-func checkLingering(f facts) error {
-	kill := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(f.one["lingering.kill"]), "b "))
-	if f.has("lingering.on") || !slices.Contains([]string{"yes", "true", "on", "1"}, kill) {
+func checkLingering(f Facts) error {
+	kill := strings.ToLower(strings.TrimPrefix(strings.TrimSpace(f.One["lingering.kill"]), "b "))
+	if f.Has("lingering.on") || !slices.Contains([]string{"yes", "true", "on", "1"}, kill) {
 		return nil
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "LeftoversKilled", What: "runs would die when we disconnect",
 		Why: "logind kills what a user leaves running at logout (KillUserProcesses=yes)",
-		Fix: "allow it for this user; on that machine: sudo loginctl enable-linger " + f.one["user"],
+		Fix: "allow it for this user; on that machine: sudo loginctl enable-linger " + f.One["user"],
 	}
 }
 
-func checkPython(f facts) error {
-	if len(f.many["python"]) > 0 {
+func checkPython(f Facts) error {
+	if len(f.Many["python"]) > 0 {
 		return nil
 	}
 	return &fault.Error{
@@ -212,8 +217,8 @@ func checkPython(f facts) error {
 	}
 }
 
-func checkTools(f facts) error {
-	if len(f.many["tool"]) > 0 || checkPython(f) == nil {
+func checkTools(f Facts) error {
+	if len(f.Many["tool"]) > 0 || checkPython(f) == nil {
 		return nil
 	}
 	return &fault.Error{
@@ -222,22 +227,22 @@ func checkTools(f facts) error {
 	}
 }
 
-func checkDocker(f facts) error {
-	said := strings.TrimSpace(f.one["docker.error"])
+func checkDocker(f Facts) error {
+	said := strings.TrimSpace(f.One["docker.error"])
 	if said == "" {
 		return nil
 	}
 	reason, why, fix := "DockerUnusable", "docker is installed, but does not answer", "start it on that machine: sudo systemctl start docker"
-	if f.has("docker.sudo") || strings.Contains(said, "ermission denied") {
-		reason, why, fix = "DockerDenied", "docker works there only for root", "let this user use it; on that machine: sudo usermod -aG docker "+f.one["user"]
+	if f.Has("docker.sudo") || strings.Contains(said, "ermission denied") {
+		reason, why, fix = "DockerDenied", "docker works there only for root", "let this user use it; on that machine: sudo usermod -aG docker "+f.One["user"]
 	}
 	return &fault.Error{
 		Code: fault.Precondition, Reason: reason, What: "runs with Docker cannot be taken", Why: why, Fix: fix, Evidence: []string{said},
 	}
 }
 
-func checkGPUs(f facts) error {
-	said := strings.TrimSpace(f.one["gpu.error"])
+func checkGPUs(f Facts) error {
+	said := strings.TrimSpace(f.One["gpu.error"])
 	if said == "" {
 		return nil
 	}
@@ -247,7 +252,8 @@ func checkGPUs(f facts) error {
 	}
 }
 
-func orNone(list []string) []string {
+// OrNone returns the list, or a word that says that it is empty.
+func OrNone(list []string) []string {
 	if len(list) == 0 {
 		return []string{"none"}
 	}

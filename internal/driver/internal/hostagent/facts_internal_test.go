@@ -1,4 +1,4 @@
-package sshvm
+package hostagent
 
 import (
 	"testing"
@@ -10,21 +10,21 @@ func FuzzFacts(f *testing.F) {
 	f.Add("time=1795466437.842717190\nat=system 10.5\nkernel=Linux\narch=x86_64\nboot=b\nat=home 11\nhome=/h\nhome.is=yes\nat=work 12\nwork=/h/.zaffre\nat=disk 13\ndisk=100\ninodes=0 0\npython=3.11.2 /usr/bin/python3\ntool=uv 1 (x)\ngpu=a, 1, 2\nat=end 14\n")
 	f.Add("at=x NaN\nat=y Inf\nat=z -1e300\nwork.noexec= \nwork.error=No space left\nlingering.kill=b true\ndocker.error=x\ngpu.error=y")
 	f.Fuzz(func(t *testing.T, out string) {
-		facts := parseFacts(out)
+		facts := ParseFacts(out)
 		for name, d := range facts.took {
 			if d < 0 || d > time.Minute {
 				t.Errorf("the section %q took %v", name, d)
 			}
 		}
-		l := &look{facts: facts}
+		l := &Look{Facts: facts}
 		_ = l.required(facts)
-		l.others(facts)
-		for _, c := range l.checks {
+		l.Others("disk", "clock", "lingering", "python", "uv", "docker", "gpus")
+		for _, c := range l.Checks {
 			if !c.OK && (c.Reason == "" || c.Fix == "" || len(c.Evidence) == 0) {
 				t.Errorf("check %+v is not whole", c)
 			}
 		}
-		shown(facts)
+		l.Seen()
 	})
 }
 

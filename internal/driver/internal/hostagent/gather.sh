@@ -18,7 +18,7 @@ say machine "$(cat /etc/machine-id 2>/dev/null || cat /var/lib/dbus/machine-id 2
 say os "$(. /etc/os-release 2>/dev/null && printf '%s' "${PRETTY_NAME:-$NAME}")"
 say cpus "$(nproc 2>/dev/null || grep -c '^processor' /proc/cpuinfo)"
 say memory "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
-user=$(id -un 2>/dev/null || id -u)
+user=$(id -un 2>/dev/null) || user=$(id -u) # a user without a name
 say user "$user"
 say uid "$(id -u)"
 say shell "$SHELL"

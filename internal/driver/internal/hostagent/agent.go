@@ -1,4 +1,4 @@
-package sshvm
+package hostagent
 
 import (
 	"bytes"
@@ -21,8 +21,6 @@ import (
 )
 
 var (
-	//go:embed work.sh
-	workScript string
 	//go:embed start.sh
 	startScript string
 	//go:embed send.sh
@@ -54,10 +52,10 @@ var binaries = sync.OnceValue(func() map[string]binary {
 	return out
 })
 
-// startAgent starts the agent on the machine, where it is sent to first if it is not there.
-func (c *conn) startAgent(ctx context.Context) (io.ReadWriteCloser, error) {
+// Start is an agentx.Starter: it starts the agent on the machine, where it is sent to first if it is not there.
+func (p Place) Start(ctx context.Context) (io.ReadWriteCloser, error) {
 	for sent := false; ; sent = true {
-		s, said, err := c.tryAgent(ctx)
+		s, said, err := p.try(ctx)
 		if s != nil || err != nil {
 			return s, err
 		}
@@ -69,23 +67,22 @@ func (c *conn) startAgent(ctx context.Context) (io.ReadWriteCloser, error) {
 		case sent:
 			return nil, workFaultOf("what was written is not there: "+name, nil)
 		}
-		if err := c.sendAgent(ctx, name, b); err != nil {
+		if err := p.send(ctx, name, b); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// tryAgent starts the agent, or returns what the machine said that has not this version of it.
-func (c *conn) tryAgent(ctx context.Context) (io.ReadWriteCloser, string, error) {
-	all := binaries()
-	s, err := c.shared.Begin(ctx, workScript+startScript, []string{c.work, c.id, all["amd64"].hash, all["arm64"].hash})
+// try starts the agent, or returns what the machine said that has not this version of it.
+func (p Place) try(ctx context.Context) (io.ReadWriteCloser, string, error) {
+	s, err := p.begin(ctx, p.preamble()+startScript, []string{p.Work, p.ID})
 	if err != nil {
 		return nil, "", err
 	}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(s, first); err != nil {
 		s.Close()
-		return nil, "", agentFault(err, s.Said())
+		return nil, "", agentFault(err, s.said.String())
 	}
 	if first[0] == '+' {
 		return s, "", nil
@@ -95,12 +92,12 @@ func (c *conn) tryAgent(ctx context.Context) (io.ReadWriteCloser, string, error)
 	return nil, string(rest), nil
 }
 
-// sendAgent puts the binary onto the machine.
-func (c *conn) sendAgent(ctx context.Context, name string, b binary) error {
+// send puts the binary onto the machine.
+func (p Place) send(ctx context.Context, name string, b binary) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin) // what the caller has not the time for, the next one finds
 	defer cancel()
 	errs := &capped{}
-	exit, err := c.Script(ctx, sendScript, []string{name, strconv.Itoa(len(b.bytes))}, driver.Stdio{In: bytes.NewReader(b.bytes), Err: errs})
+	exit, err := p.Script(ctx, sendScript, []string{name, strconv.Itoa(len(b.bytes))}, driver.Stdio{In: bytes.NewReader(b.bytes), Err: errs})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,78 @@
+package execution_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/domaintest"
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/fake"
+	"github.com/zaffre-ml/zaffre/internal/store"
+)
+
+// newSparkRig is newRig with a target "spark", whose kind has the job options of one with Spark.
+func newSparkRig(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t)
+	kind := fake.Kind(r.Fake)
+	kind.Name = "spark"
+	kind.JobOptions = []driver.Option{
+		{Path: "conf", Type: driver.Object, Help: "h"},
+		{Path: "deployMode", Type: driver.String, Help: "h"},
+		{Path: "packages", Type: driver.String, Many: true, Help: "h"},
+		{Path: "repositories", Type: driver.String, Many: true, Help: "h"},
+	}
+	r.Computes.Kinds = append(r.Computes.Kinds, kind)
+	ctx := domaintest.Owner(t.Context())
+	_, _, err := r.Computes.Attach(ctx, compute.AttachRequest{Workspace: domaintest.Workspace, Name: "spark", Kind: "spark", Options: map[string]any{"slots": 4, "machine": "m2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	domaintest.Eventually(t, func() (compute.Target, bool) {
+		target, err := r.Computes.Get(ctx, store.Key{Workspace: domaintest.Workspace, Name: "spark"})
+		return target, err == nil && target.Status.State != compute.Creating
+	})
+	return r
+}
+
+// TestSpark: what a configuration says to Spark becomes options of the run, where the target has them.
+func TestSpark(t *testing.T) {
+	t.Parallel()
+	r := newSparkRig(t)
+	for name, c := range map[string]struct {
+		changes  map[string]any
+		options  map[string]any
+		warnings int
+	}{
+		"default":  {map[string]any{"framework": "PySpark"}, nil, 1},
+		"python":   {map[string]any{}, nil, 0},
+		"client":   {map[string]any{"framework": "PySpark", "hdi.yarnDeployMode": "client"}, map[string]any{"deployMode": "client"}, 0},
+		"conf":     {map[string]any{"hdi.yarnDeployMode": "client", "spark.configuration": map[string]any{"spark.app.name": "x", "spark.executor.cores": 4, "spark.a": "b", "spark.c": true}}, map[string]any{"deployMode": "client", "conf": map[string]any{"spark.executor.cores": "4", "spark.a": "b", "spark.c": "true"}}, 0},
+		"packages": {map[string]any{"framework": "pyspark", "hdi.yarnDeployMode": "client", "environment.spark.packages": []any{map[string]any{"group": "g", "artifact": "a", "version": "1"}}, "environment.spark.repositories": []any{"https://r.example"}}, map[string]any{"deployMode": "client", "packages": []any{"g:a:1"}, "repositories": []any{"https://r.example"}}, 0},
+	} {
+		changes := map[string]any{"target": "spark"}
+		for k, v := range c.changes {
+			changes[k] = v
+		}
+		if w := r.start(t, name, changes); w.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			continue
+		}
+		v := r.run(t, name)
+		if diff := cmp.Diff(c.options, v.Spec.Options); diff != "" || len(v.Status.Warnings) != c.warnings {
+			t.Errorf("%s: warnings %q; options (-want +got):\n%s", name, v.Status.Warnings, diff)
+		}
+	}
+	for name, changes := range map[string]map[string]any{
+		"mode": {"target": "spark", "framework": "PySpark", "hdi.yarnDeployMode": "both"},
+		"list": {"target": "spark", "spark.configuration": map[string]any{"spark.a": []any{1}}},
+	} {
+		if w := r.start(t, name, changes); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "RunConfigInvalid") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+// Package batch is the kind of compute target that is a queue of somebody else's machines. Today that is a Slurm
+// cluster, by its login node: any other attached target that is a machine.
+package batch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/hostagent"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+)
+
+// Option paths.
+const (
+	optSlurm     = "slurm" // as the field of an inventory entry, by which a batch account's ID leads to a cluster
+	optWork      = "workDirectory"
+	optPartition = "partition"
+	optAccount   = "account"
+	optQOS       = "qos"
+	optBin       = "slurmBin"
+	optConf      = "slurmConf"
+	optResource  = "resourceId"
+)
+
+// Kind returns the kind.
+func Kind() driver.Kind {
+	return driver.Kind{
+		Name: "batch", Summary: "A Slurm cluster, by its login node.",
+		ComputeTypes: []string{"Batch"}, Attached: true, ResourceTypes: []string{"Microsoft.Batch/batchAccounts"},
+		Example: "--slurm login --partition gpu",
+		Options: []driver.Option{
+			{Path: optSlurm, Type: driver.TargetRef, Help: "compute target that is the login node, where sbatch is: of kind sshvm or local"},
+			{Path: optWork, Type: driver.String, Immutable: true, Help: "folder for code, environments and logs, which the nodes see at the same path; .zaffre in the home folder by default"},
+			{Path: optPartition, Type: driver.String, Help: "partition of runs that name none; by default the cluster's own"},
+			{Path: optAccount, Type: driver.String, Help: "account of runs that name none"},
+			{Path: optQOS, Type: driver.String, Help: "quality of service of runs that name none"},
+			{Path: optBin, Type: driver.String, Help: "folder of sbatch on the login node, where it is not on the PATH"},
+			{Path: optConf, Type: driver.String, Help: "path of slurm.conf on the login node, where it is not where Slurm looks for it"},
+			{Path: optResource, Type: driver.String, Help: "ARM ID of a batch account, where the inventory knows which login node stands for it"},
+		},
+		JobOptions: jobOptions(),
+		Document:   document,
+		Prototype:  (*conn)(nil),
+		Connect:    connect,
+	}
+}
+
+// document is what a batch account says of itself. azureml-core looks for nothing in it.
+func document(v driver.View) map[string]any {
+	out := map[string]any{}
+	for _, path := range []string{optSlurm, optPartition} {
+		if s := text(v.Options[path]); s != "" {
+			out[path] = s
+		}
+	}
+	return out
+}
+
+// jobs has a name of its own here, so that conn's methods are not taken for its.
+type jobs = agentx.Conn
+
+// conn reaches a Slurm cluster through its login node: Slurm says when a run's wrapper is started, the agent what
+// it does.
+type conn struct {
+	*jobs
+	place    hostagent.Place
+	slurm    slurm
+	defaults options
+}
+
+var _ interface {
+	driver.Runner
+	driver.Watcher
+	driver.LogReader
+	driver.Outputs
+	driver.EnvBuilder
+	driver.Cleaner
+} = (*conn)(nil)
+
+// connect reads the options. The login node is asked by the first call.
+func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
+	if len(t.On[optSlurm]) != 1 {
+		return nil, &fault.Error{
+			Code: fault.Invalid, Reason: "LoginNodeMissing", What: "the cluster cannot be reached",
+			Why: "nothing says which compute target is its login node", Field: "options." + optSlurm,
+			Fix: "attach the login node first, and name it; run: zaffre compute update NAME --slurm TARGET",
+		}
+	}
+	host, err := driver.As[driver.Host](t.On[optSlurm][0])
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{place: hostagent.Place{Host: host, Work: text(t.Options[optWork]), ID: t.ID}}
+	c.slurm = slurm{place: c.place, bin: text(t.Options[optBin]), conf: text(t.Options[optConf]), seen: newSeen()}
+	c.defaults = options{partition: text(t.Options[optPartition]), account: text(t.Options[optAccount]), qos: text(t.Options[optQOS])}
+	if err := c.defaults.check(); err != nil {
+		return nil, err
+	}
+	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.place.Start), Elsewhere: true}
+	c.jobs.UV = uvx.New(t.Tools)
+	return c, nil
+}
+
+// Build implements driver.EnvBuilder: on the login node, for nodes that are like it.
+func (c *conn) Build(ctx context.Context, digest string, d driver.Definition) error {
+	if d.BaseImage != "" || len(d.Dockerfile) > 0 {
+		return imageFault()
+	}
+	return c.jobs.Build(ctx, digest, d)
+}
+
+func imageFault() error {
+	return &fault.Error{
+		Code: fault.Unsupported, Reason: "ImagesUnsupported", What: "the environment cannot be used on a Slurm cluster",
+		Why: "it names an image or a Dockerfile, and runs there are processes", Fix: "give the packages by conda or pip, without an image",
+	}
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func optionFault(path, why, fix string) error {
+	return &fault.Error{
+		Code: fault.Invalid, Reason: "OptionInvalid", What: fmt.Sprintf("the option %q cannot be used", path),
+		Why: why, Fix: fix, Field: "options." + path,
+	}
+}

@@ -1,0 +1,425 @@
+package batch_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/local"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/id"
+)
+
+func job(argv ...string) driver.Job {
+	run := id.New()
+	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: argv}
+}
+
+func start(t *testing.T, c driver.Runner, j driver.Job) driver.Handle {
+	t.Helper()
+	h, err := c.Start(t.Context(), j)
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	return h
+}
+
+// await polls until ok is true, for a minute.
+func await(t *testing.T, c driver.Runner, h driver.Handle, what string, ok func(driver.JobStatus) bool) driver.JobStatus {
+	t.Helper()
+	var st driver.JobStatus
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if st, err = c.Poll(t.Context(), h); err != nil {
+			t.Fatalf("Poll: %v", err)
+		}
+		if ok(st) {
+			return st
+		}
+	}
+	t.Fatalf("waited in vain for %s: %+v", what, st)
+	return st
+}
+
+func running(st driver.JobStatus) bool { return st.State == driver.JobRunning }
+func final(st driver.JobStatus) bool   { return st.State.Final() }
+
+// tool runs one of Slurm's programs.
+func tool(t *testing.T, argv ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+conf(t))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v: %s", argv, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// engine calls the script that made the cluster.
+func engine(t *testing.T, verb string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "bash", os.Getenv("ENGINES_SLURM"), verb).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", verb, err, out)
+	}
+}
+
+// copies counts how often Slurm was given a job.
+func copies(t *testing.T, j driver.Job) int {
+	return len(strings.Fields(tool(t, "squeue", "-h", "-a", "-t", "all", "--name="+j.ID, "-o", "%A")))
+}
+
+func TestNoSbatch(t *testing.T) {
+	target := cluster(t)
+	bin := t.TempDir()
+	for _, name := range []string{"sbatch", "squeue"} { // what stands first on the PATH is what is found
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\necho \"$0: not found\" >&2\nexit 127\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := connect(t, with(target, "slurmBin", bin)).Observe(t.Context())
+	if fault.ReasonOf(err) != "SlurmUnusable" || o.Checks[len(o.Checks)-1].Name != "sbatch" {
+		t.Errorf("with a broken sbatch: %v, %+v", err, o.Checks)
+	}
+	host := bare{target.On["slurm"][0].(driver.Host), barePath(t)}
+	target.On = map[string][]driver.Conn{"slurm": {host}}
+	o, err = connect(t, target).Observe(t.Context())
+	if fault.ReasonOf(err) != "SlurmMissing" || o.Checks[len(o.Checks)-1].Fix == "" {
+		t.Errorf("without sbatch: %v, %+v", err, o.Checks)
+	}
+	if _, err := connect(t, target).Start(t.Context(), job("true")); fault.ReasonOf(err) != "SlurmMissing" {
+		t.Errorf("Start without sbatch: %v", err)
+	}
+}
+
+// bare is a machine that has only the programs of one folder.
+type bare struct {
+	driver.Host
+	path string
+}
+
+func (b bare) Exec(ctx context.Context, argv []string, std driver.Stdio) (int, error) {
+	return b.Host.Exec(ctx, append([]string{"/usr/bin/env", "PATH=" + b.path}, argv...), std)
+}
+
+// barePath returns a folder with this machine's programs, but Slurm's.
+func barePath(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, from := range []string{"/usr/bin", "/bin"} {
+		list, err := os.ReadDir(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if !slices.Contains([]string{"sbatch", "squeue", "scancel", "scontrol", "sinfo", "srun", "sacct"}, e.Name()) {
+				_ = os.Symlink(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return dir
+}
+
+// TestDiskFull: the work directory takes nothing more.
+func TestDiskFull(t *testing.T) {
+	conf(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a small disk")
+	}
+	small := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=256m", "small", small).CombinedOutput(); err != nil {
+		t.Skipf("no small disk: %s", out)
+	}
+	t.Cleanup(func() { _ = exec.CommandContext(context.Background(), "umount", "-l", small).Run() })
+	target := with(cluster(t), "workDirectory", small)
+	c := connect(t, target)
+	h := start(t, c, job("true"))
+	await(t, c, h, "the end", final)
+	_ = exec.CommandContext(t.Context(), "dd", "if=/dev/zero", "of="+filepath.Join(small, "fill"), "bs=1M").Run()
+	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "DiskFull" {
+		t.Errorf("Start on a full disk: %v", err)
+	}
+	if o, err := c.Observe(t.Context()); err == nil && o.Ready || err != nil && fault.ReasonOf(err) != "DiskFull" {
+		t.Errorf("Observe of a full disk: %v, %+v", err, o)
+	}
+	if err := os.Remove(filepath.Join(small, "fill")); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, c, start(t, c, job("true")), "the end", final); st.State != driver.JobDone {
+		t.Errorf("with space again the job is %+v", st)
+	}
+}
+
+func TestRefusedBySlurm(t *testing.T) {
+	c := connect(t, cluster(t))
+	for _, tt := range []struct {
+		options map[string]any
+		reason  string
+	}{
+		{map[string]any{"partition": "nowhere"}, "PartitionUnknown"},
+		{map[string]any{"nodes": int64(50)}, "ResourcesRefused"},
+		{map[string]any{"gres": "gpu:8"}, "ResourcesRefused"},
+		{map[string]any{"partition": "short", "timeLimit": time.Hour}, "TimeLimitRefused"},
+		{map[string]any{"sbatchArguments": []any{"--mem=900000000M"}}, "ResourcesRefused"},
+		{map[string]any{"sbatchArguments": []any{"--uid=0"}}, "OptionInvalid"},
+		{map[string]any{"sbatchArguments": []any{"--wrap=id"}}, "OptionInvalid"},
+		{map[string]any{"partition": "a b"}, "OptionInvalid"},
+	} {
+		j := job("true")
+		j.Options = tt.options
+		_, err := c.Start(t.Context(), j)
+		if got := fault.From(err); got == nil || got.Reason != tt.reason || got.Why == "" || got.Fix == "" {
+			t.Errorf("%v: %+v, want %s", tt.options, err, tt.reason)
+		}
+		if _, err := c.Start(t.Context(), j); fault.Retryable(err) {
+			t.Errorf("%v, asked again: %v", tt.options, err)
+		}
+	}
+}
+
+func TestPartitionDown(t *testing.T) {
+	target := cluster(t)
+	o, err := connect(t, with(target, "partition", "closed")).Observe(t.Context())
+	if err != nil || o.Ready || o.Reason != "PartitionDown" {
+		t.Errorf("a partition that is down: %v, ready %v, %s", err, o.Ready, o.Reason)
+	}
+	c := connect(t, target)
+	j := job("true")
+	j.Options = map[string]any{"partition": "closed"}
+	h := start(t, c, j)
+	st := await(t, c, h, "a reason", func(st driver.JobStatus) bool { return strings.Contains(st.Message, "closed is down") })
+	if st.State != driver.JobPending {
+		t.Errorf("the job is %+v", st)
+	}
+	if err := c.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, c, h, "the end", final); st.State != driver.JobCanceled {
+		t.Errorf("canceled while it waits, the job is %+v", st)
+	}
+}
+
+func TestPartitionFull(t *testing.T) {
+	c := connect(t, cluster(t))
+	whole := job("sleep", "600")
+	whole.Options = map[string]any{"sbatchArguments": []any{"--exclusive"}}
+	h := start(t, c, whole)
+	await(t, c, h, "the whole node", running)
+	next := start(t, c, job("true"))
+	st := await(t, c, next, "a reason", func(st driver.JobStatus) bool { return st.Message != "" && !strings.Contains(st.Message, "looked at") })
+	if !strings.Contains(st.Message, "in partition main") || st.State != driver.JobPending {
+		t.Errorf("on a full partition the job is %+v", st)
+	}
+	t.Log(st.Message)
+	if err := c.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if st := await(t, c, h, "the end", final); st.State != driver.JobCanceled {
+		t.Errorf("canceled, the job is %+v", st)
+	}
+	if st := await(t, c, next, "its turn", final); st.State != driver.JobDone {
+		t.Errorf("the next job is %+v", st)
+	}
+}
+
+// wrapped returns a folder with an sbatch that calls the real one and then does something else.
+func wrapped(t *testing.T, then string) string {
+	t.Helper()
+	bin := t.TempDir()
+	real, err := exec.LookPath("sbatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != --version ] || exec %s \"$@\"\n%s \"$@\" >/dev/null; %s\n", real, real, then)
+	if err := os.WriteFile(filepath.Join(bin, "sbatch"), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+// TestAnswerLost: Slurm took the job, and we did not hear of it.
+func TestAnswerLost(t *testing.T) {
+	target := cluster(t)
+	deaf := connect(t, with(target, "slurmBin", wrapped(t, "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1")))
+	j := job("sh", "-c", "echo once >>../../../count; sleep 1")
+	if _, err := deaf.Start(t.Context(), j); fault.ReasonOf(err) != "ControllerAway" || !fault.Retryable(err) {
+		t.Fatalf("a lost answer: %v", err)
+	}
+	if _, err := deaf.Start(t.Context(), j); err != nil {
+		t.Fatalf("found by its name: %v", err)
+	}
+	c := connect(t, target)
+	h := start(t, c, j)
+	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+		t.Errorf("the job is %+v", st)
+	}
+	if n := copies(t, j); n != 1 {
+		t.Errorf("Slurm was given it %d times", n)
+	}
+}
+
+// TestSecondCopyDoesNothing: two controllers, or a requeue, start one job twice.
+func TestSecondCopyDoesNothing(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
+	j := job("sh", "-c", "echo once; sleep 2")
+	h := start(t, c, j)
+	dir := filepath.Join(root, "jobs", j.ID)
+	tool(t, "sbatch", "--job-name="+j.ID, "--export=NIL", "--output="+filepath.Join(dir, "second.out"), filepath.Join(dir, "run.sh"))
+	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+		t.Errorf("the job is %+v", st)
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if tool(t, "squeue", "-h", "--name="+j.ID, "-o", "%A") == "" {
+			break
+		}
+	}
+	log, _ := os.ReadFile(filepath.Join(dir, "log"))
+	second, _ := os.ReadFile(filepath.Join(dir, "second.out"))
+	if string(log) != "once\n" || copies(t, j) != 2 {
+		t.Errorf("two copies wrote %q; the second said %q", log, second)
+	}
+}
+
+// TestControllerKilled: killed -9 just after it started a job, the controller forgets that it did.
+func TestControllerKilled(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	j := job("sh", "-c", "sleep 8; echo done")
+	h := start(t, c, j)
+	await(t, c, h, "the job to run", running)
+	engine(t, "crash")
+	waiting := job("true")
+	if _, err := c.Start(t.Context(), waiting); fault.ReasonOf(err) != "ControllerAway" {
+		t.Errorf("Start without a controller: %v", err)
+	}
+	if st, err := c.Poll(t.Context(), h); err != nil || st.State != driver.JobRunning {
+		t.Errorf("without a controller the job is %+v, %v", st, err)
+	}
+	o, err := c.Observe(t.Context())
+	if fault.ReasonOf(err) != "ControllerAway" || o.Checks[len(o.Checks)-1].Name != "controller" {
+		t.Errorf("Observe without a controller: %v", err)
+	}
+	engine(t, "up")
+	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+		t.Errorf("after the controller's death the job is %+v", st)
+	}
+	if st := await(t, c, start(t, c, waiting), "the next", final); st.State != driver.JobDone {
+		t.Errorf("the job that was asked for meanwhile is %+v", st)
+	}
+	if err := c.Release(t.Context(), h); err != nil {
+		t.Errorf("Release: %v", err)
+	}
+}
+
+func TestEndedFromOutside(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
+	for _, tt := range []struct {
+		name, reason string
+		options      map[string]any
+		end          func(driver.Job)
+	}{
+		{"scancel", "Killed", nil, func(j driver.Job) { tool(t, "scancel", "--name="+j.ID) }},
+		{"scancel --full -s KILL", "Killed", nil, func(j driver.Job) { tool(t, "scancel", "--full", "--signal=KILL", "--name="+j.ID) }},
+		{"supervisor killed", "ExitUnknown", nil, func(j driver.Job) {
+			_ = exec.CommandContext(t.Context(), "pkill", "-KILL", "-f", "agent run "+filepath.Join(root, "jobs", j.ID)).Run()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := job("sleep", "600")
+			j.Options = tt.options
+			h := start(t, c, j)
+			await(t, c, h, "the job to run", running)
+			tt.end(j)
+			st := await(t, c, h, "the end", final)
+			if st.State != driver.JobFailed || st.Reason != tt.reason || st.Message == "" {
+				t.Errorf("the job is %+v, want it failed as %s", st, tt.reason)
+			}
+			if err := c.Release(t.Context(), h); err != nil {
+				t.Errorf("Release: %v", err)
+			}
+		})
+	}
+}
+
+// TestFolderNotShared: the node cannot enter the work directory.
+func TestFolderNotShared(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
+	j := job("true")
+	j.Options = map[string]any{"sbatchArguments": []any{"--begin=now+3"}}
+	h := start(t, c, j)
+	if err := os.Remove(filepath.Join(root, "jobs", j.ID, "agent")); err != nil { // as if only the login node had it
+		t.Fatal(err)
+	}
+	st := await(t, c, h, "the end", final)
+	if st.State != driver.JobFailed || st.Reason != "NotStarted" || !strings.Contains(st.Message, "work directory") {
+		t.Errorf("the job is %+v", st)
+	}
+}
+
+// TestHostGone: the login node does not answer.
+func TestHostGone(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	h := start(t, c, job("true"))
+	await(t, c, h, "the end", final)
+	target.On["slurm"][0].Close()
+	again := connect(t, target)
+	if _, err := again.Poll(t.Context(), h); fault.CodeOf(err) != fault.Unavailable {
+		t.Errorf("Poll: %v", err)
+	}
+	if o, err := again.Observe(t.Context()); fault.CodeOf(err) != fault.Unavailable || o.Checks[0].Name != "host" || o.Checks[0].OK {
+		t.Errorf("Observe: %v, %+v", err, o.Checks)
+	}
+}
+
+// TestVariables: a job knows where it is, and has nothing of the submitter's environment.
+func TestVariables(t *testing.T) {
+	t.Setenv("SECRET_OF_THE_SERVER", "s3cret")
+	target := cluster(t)
+	c := connect(t, target)
+	j := job("sh", "-c", `echo "$SLURM_JOB_NAME $SLURM_JOB_PARTITION [$SLURM_EXPORT_ENV] [$SECRET_OF_THE_SERVER] $HOME"`)
+	h := start(t, c, j)
+	await(t, c, h, "the end", final)
+	log, _ := os.ReadFile(filepath.Join(target.Options["workDirectory"].(string), target.ID, "jobs", j.ID, "log"))
+	if want := j.ID + " main [] [] " + os.Getenv("HOME") + "\n"; string(log) != want {
+		t.Errorf("the job says %q, want %q", log, want)
+	}
+}
+
+// TestNamelessUser: as on a server that runs code under a user of its own, which no list of users has.
+func TestNamelessUser(t *testing.T) {
+	name := conf(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can run code as another user")
+	}
+	host, err := local.Kind().Connect(t.Context(), driver.Target{ID: "nameless", Options: map[string]any{"user": "64999"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	target := driver.Target{
+		ID: strings.ToLower(id.New()), Options: map[string]any{"slurmConf": name}, On: map[string][]driver.Conn{"slurm": {host}},
+	}
+	c := connect(t, target)
+	t.Cleanup(func() { _, _ = host.(driver.Cleaner).Clean(context.Background(), false) })
+	if _, err := c.Observe(t.Context()); fault.ReasonOf(err) != "UserNameless" {
+		t.Errorf("Observe: %v", err)
+	}
+	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "UserNameless" {
+		t.Errorf("Start: %v", err)
+	}
+}

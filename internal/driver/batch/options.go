@@ -1,0 +1,122 @@
+package batch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+)
+
+// options are what a run says to Slurm. Zero leaves it to the cluster.
+type options struct {
+	partition, account, qos, gres string
+	nodes, tasks, cpus, gpus      int64
+	limit                         time.Duration
+	more                          []string
+}
+
+// jobOptions are the kind's.
+func jobOptions() []driver.Option {
+	return []driver.Option{
+		{Path: optPartition, Type: driver.String, Help: "partition; several with commas between them, the first that can takes the run"},
+		{Path: "nodes", Type: driver.Int, Default: int64(0), Help: "how many nodes: the command starts on the first, and reaches the others by srun or mpirun"},
+		{Path: "tasksPerNode", Type: driver.Int, Default: int64(0), Help: "how many tasks srun starts per node"},
+		{Path: "cpus", Type: driver.Int, Default: int64(0), Help: "how many CPUs per task"},
+		{Path: "gpus", Type: driver.Int, Default: int64(0), Help: "how many GPUs per node"},
+		{Path: "gres", Type: driver.String, Help: "generic resources per node, as Slurm writes them: gpu:a100:2"},
+		{Path: "timeLimit", Type: driver.Duration, Default: time.Duration(0), Help: "after which Slurm ends the run; it counts whole minutes, and a low one is placed sooner"},
+		{Path: optAccount, Type: driver.String, Help: "account that the run is charged to"},
+		{Path: optQOS, Type: driver.String, Help: "quality of service"},
+		{Path: "sbatchArguments", Type: driver.String, Many: true, Help: "more arguments of sbatch, each --NAME=VALUE: " + strings.Join(allowed(), ", ")},
+	}
+}
+
+// allowed are the arguments of sbatch that a run may give: what it needs, and not what becomes of it.
+func allowed() []string {
+	return []string{
+		"begin", "constraint", "contiguous", "core-spec", "cores-per-socket", "cpus-per-gpu", "distribution", "exclude",
+		"exclusive", "gpu-bind", "gpu-freq", "gpus-per-task", "hint", "licenses", "mem", "mem-per-cpu", "mem-per-gpu",
+		"mincpus", "network", "nice", "nodelist", "ntasks", "ntasks-per-core", "ntasks-per-socket", "oversubscribe",
+		"prefer", "reservation", "sockets-per-node", "spread-job", "switches", "threads-per-core", "tmp", "wckey",
+	}
+}
+
+// optionsOf reads what a run says; where it is silent, def counts.
+func optionsOf(given map[string]any, def options) (options, error) {
+	number := func(path string) int64 { n, _ := given[path].(int64); return n }
+	or := func(path, or string) string {
+		if s := text(given[path]); s != "" {
+			return s
+		}
+		return or
+	}
+	o := options{
+		partition: or(optPartition, def.partition), account: or(optAccount, def.account), qos: or(optQOS, def.qos), gres: or("gres", ""),
+		nodes: number("nodes"), tasks: number("tasksPerNode"), cpus: number("cpus"), gpus: number("gpus"), more: texts(given["sbatchArguments"]),
+	}
+	o.limit, _ = given["timeLimit"].(time.Duration)
+	return o, o.check()
+}
+
+// texts reads an option that is a list.
+func texts(v any) (out []string) {
+	switch v := v.(type) {
+	case []string:
+		return v
+	case []any:
+		for _, e := range v {
+			out = append(out, text(e))
+		}
+	}
+	return out
+}
+
+// check refuses what Slurm would take for something else.
+func (o options) check() error {
+	for path, v := range map[string]string{optPartition: o.partition, optAccount: o.account, optQOS: o.qos, "gres": o.gres} {
+		if strings.HasPrefix(v, "-") || strings.ContainsAny(v, " \t\r\n\x00'\"") {
+			return optionFault(path, fmt.Sprintf("%q is no name", v), "give the name as Slurm shows it; on the login node: sinfo, sacctmgr show assoc")
+		}
+	}
+	for path, n := range map[string]int64{"nodes": o.nodes, "tasksPerNode": o.tasks, "cpus": o.cpus, "gpus": o.gpus} {
+		if n < 0 {
+			return optionFault(path, "it is negative", "give a number, or 0 to leave it to the cluster")
+		}
+	}
+	if o.limit < 0 {
+		return optionFault("timeLimit", "it is negative", "give for example 2h")
+	}
+	for _, a := range o.more {
+		name, _, _ := strings.Cut(strings.TrimPrefix(a, "--"), "=")
+		if !strings.HasPrefix(a, "--") || !slices.Contains(allowed(), name) || strings.ContainsAny(a, "\r\n\x00") {
+			return optionFault("sbatchArguments", fmt.Sprintf("%q is none of those that a run may give", a), "give --NAME=VALUE with one of: "+strings.Join(allowed(), ", "))
+		}
+	}
+	return nil
+}
+
+// arguments are sbatch's. memory is in bytes; 0: none.
+func (o options) arguments(memory int64) []string {
+	var args []string
+	add := func(name, value string) {
+		if value != "" && value != "0" {
+			args = append(args, "--"+name+"="+value)
+		}
+	}
+	add("partition", o.partition)
+	add("account", o.account)
+	add("qos", o.qos)
+	add("nodes", strconv.FormatInt(o.nodes, 10))
+	add("ntasks-per-node", strconv.FormatInt(o.tasks, 10))
+	add("cpus-per-task", strconv.FormatInt(o.cpus, 10))
+	add("gpus-per-node", strconv.FormatInt(o.gpus, 10))
+	add("gres", o.gres)
+	add("time", strconv.FormatInt(int64((o.limit+time.Minute-1)/time.Minute), 10))
+	if memory > 0 {
+		add("mem", strconv.FormatInt((memory+1<<20-1)>>20, 10)+"M")
+	}
+	return append(args, o.more...)
+}
