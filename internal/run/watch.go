@@ -67,10 +67,11 @@ func (s *Service) watchTarget(t compute.Target) {
 	if err != nil || !driver.Can[driver.Watcher](kind) || s.ctx.Err() != nil || !s.watchers.first(t.ID) {
 		return
 	}
+	id := t.ID
 	s.wg.Go(func() {
-		defer s.watchers.over(t.ID)
+		defer s.watchers.over(id)
 		for s.ctx.Err() == nil {
-			if t, err = s.Computes.Get(s.ctx, t.Key()); err != nil {
+			if t, err = s.Computes.Get(s.ctx, t.Key()); err != nil || t.ID != id { // another one may have its name
 				return
 			}
 			err := s.Computes.Use(s.ctx, t, func(c driver.Conn) error {

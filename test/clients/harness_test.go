@@ -3,6 +3,7 @@ package clients_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -312,7 +313,8 @@ var uv = sync.OnceValues(func() (string, error) {
 // interpreter returns a Python of a version that uv would not find: pyenv's. Else uv looks for itself.
 func interpreter(version string) string {
 	home, _ := os.UserHomeDir()
-	found, _ := filepath.Glob(filepath.Join(home, ".pyenv", "versions", version+".*", "bin", "python"))
+	root := cmp.Or(os.Getenv("PYENV_ROOT"), filepath.Join(home, ".pyenv"))
+	found, _ := filepath.Glob(filepath.Join(root, "versions", version+".*", "bin", "python"))
 	if len(found) > 0 {
 		return found[len(found)-1]
 	}
