@@ -1,18 +1,15 @@
 package batch_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
-	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
 )
@@ -77,87 +74,9 @@ func copies(t *testing.T, j driver.Job) int {
 	return len(strings.Fields(tool(t, "squeue", "-h", "-a", "-t", "all", "--name="+j.ID, "-o", "%A")))
 }
 
-func TestNoSbatch(t *testing.T) {
-	target := cluster(t)
-	bin := t.TempDir()
-	for _, name := range []string{"sbatch", "squeue"} { // what stands first on the PATH is what is found
-		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\necho \"$0: not found\" >&2\nexit 127\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o, err := connect(t, with(target, "slurmBin", bin)).Observe(t.Context())
-	if fault.ReasonOf(err) != "SlurmUnusable" || o.Checks[len(o.Checks)-1].Name != "sbatch" {
-		t.Errorf("with a broken sbatch: %v, %+v", err, o.Checks)
-	}
-	host := bare{target.On["slurm"][0].(driver.Host), barePath(t)}
-	target.On = map[string][]driver.Conn{"slurm": {host}}
-	o, err = connect(t, target).Observe(t.Context())
-	if fault.ReasonOf(err) != "SlurmMissing" || o.Checks[len(o.Checks)-1].Fix == "" {
-		t.Errorf("without sbatch: %v, %+v", err, o.Checks)
-	}
-	if _, err := connect(t, target).Start(t.Context(), job("true")); fault.ReasonOf(err) != "SlurmMissing" {
-		t.Errorf("Start without sbatch: %v", err)
-	}
-}
-
 // bare is a machine that has only the programs of one folder.
-type bare struct {
-	driver.Host
-	path string
-}
-
-func (b bare) Exec(ctx context.Context, argv []string, std driver.Stdio) (int, error) {
-	return b.Host.Exec(ctx, append([]string{"/usr/bin/env", "PATH=" + b.path}, argv...), std)
-}
-
 // barePath returns a folder with this machine's programs, but Slurm's.
-func barePath(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, from := range []string{"/usr/bin", "/bin"} {
-		list, err := os.ReadDir(from)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range list {
-			if !slices.Contains([]string{"sbatch", "squeue", "scancel", "scontrol", "sinfo", "srun", "sacct"}, e.Name()) {
-				_ = os.Symlink(filepath.Join(from, e.Name()), filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-	return dir
-}
-
 // TestDiskFull: the work directory takes nothing more.
-func TestDiskFull(t *testing.T) {
-	conf(t)
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a small disk")
-	}
-	small := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=256m", "small", small).CombinedOutput(); err != nil {
-		t.Skipf("no small disk: %s", out)
-	}
-	t.Cleanup(func() { _ = exec.CommandContext(context.Background(), "umount", "-l", small).Run() })
-	target := with(cluster(t), "workDirectory", small)
-	c := connect(t, target)
-	h := start(t, c, job("true"))
-	await(t, c, h, "the end", final)
-	_ = exec.CommandContext(t.Context(), "dd", "if=/dev/zero", "of="+filepath.Join(small, "fill"), "bs=1M").Run()
-	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "DiskFull" {
-		t.Errorf("Start on a full disk: %v", err)
-	}
-	if o, err := c.Observe(t.Context()); err == nil && o.Ready || err != nil && fault.ReasonOf(err) != "DiskFull" {
-		t.Errorf("Observe of a full disk: %v, %+v", err, o)
-	}
-	if err := os.Remove(filepath.Join(small, "fill")); err != nil {
-		t.Fatal(err)
-	}
-	if st := await(t, c, start(t, c, job("true")), "the end", final); st.State != driver.JobDone {
-		t.Errorf("with space again the job is %+v", st)
-	}
-}
-
 func TestRefusedBySlurm(t *testing.T) {
 	c := connect(t, cluster(t))
 	for _, tt := range []struct {
@@ -354,38 +273,7 @@ func TestEndedFromOutside(t *testing.T) {
 }
 
 // TestFolderNotShared: the node cannot enter the work directory.
-func TestFolderNotShared(t *testing.T) {
-	target := cluster(t)
-	c := connect(t, target)
-	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
-	j := job("true")
-	j.Options = map[string]any{"sbatchArguments": []any{"--begin=now+3"}}
-	h := start(t, c, j)
-	if err := os.Remove(filepath.Join(root, "jobs", j.ID, "agent")); err != nil { // as if only the login node had it
-		t.Fatal(err)
-	}
-	st := await(t, c, h, "the end", final)
-	if st.State != driver.JobFailed || st.Reason != "NotStarted" || !strings.Contains(st.Message, "work directory") {
-		t.Errorf("the job is %+v", st)
-	}
-}
-
 // TestHostGone: the login node does not answer.
-func TestHostGone(t *testing.T) {
-	target := cluster(t)
-	c := connect(t, target)
-	h := start(t, c, job("true"))
-	await(t, c, h, "the end", final)
-	target.On["slurm"][0].Close()
-	again := connect(t, target)
-	if _, err := again.Poll(t.Context(), h); fault.CodeOf(err) != fault.Unavailable {
-		t.Errorf("Poll: %v", err)
-	}
-	if o, err := again.Observe(t.Context()); fault.CodeOf(err) != fault.Unavailable || o.Checks[0].Name != "host" || o.Checks[0].OK {
-		t.Errorf("Observe: %v, %+v", err, o.Checks)
-	}
-}
-
 // TestVariables: a job knows where it is, and has nothing of the submitter's environment.
 func TestVariables(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_SERVER", "s3cret")
@@ -401,25 +289,3 @@ func TestVariables(t *testing.T) {
 }
 
 // TestNamelessUser: as on a server that runs code under a user of its own, which no list of users has.
-func TestNamelessUser(t *testing.T) {
-	name := conf(t)
-	if os.Geteuid() != 0 {
-		t.Skip("only root can run code as another user")
-	}
-	host, err := local.Kind().Connect(t.Context(), driver.Target{ID: "nameless", Options: map[string]any{"user": "64999"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { host.Close() })
-	target := driver.Target{
-		ID: strings.ToLower(id.New()), Options: map[string]any{"slurmConf": name}, On: map[string][]driver.Conn{"slurm": {host}},
-	}
-	c := connect(t, target)
-	t.Cleanup(func() { _, _ = host.(driver.Cleaner).Clean(context.Background(), false) })
-	if _, err := c.Observe(t.Context()); fault.ReasonOf(err) != "UserNameless" {
-		t.Errorf("Observe: %v", err)
-	}
-	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "UserNameless" {
-		t.Errorf("Start: %v", err)
-	}
-}

@@ -113,7 +113,11 @@ func applications(t *testing.T) string {
 }
 
 func TestSparkRun(t *testing.T) {
-	c := connect(t, own(t, head(t)))
+	target := with(own(t, head(t)), "resourceId", "/subscriptions/S/resourceGroups/G/providers/Microsoft.HDInsight/clusters/mine")
+	c := connect(t, target)
+	if o, err := c.Observe(t.Context()); err != nil || o.Facts["cluster"] != "mine" || o.Facts["spark.version"] == "" {
+		t.Errorf("Observe: %v, %v", err, o.Facts)
+	}
 	h := start(t, c, job(begin+`
 n = spark.range(1000).selectExpr("sum(id)").first()[0]
 os.makedirs("outputs", exist_ok=True)

@@ -9,6 +9,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshhost"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/id"
 )
 
 // Option paths, beside those of a machine.
@@ -47,6 +48,7 @@ type machine = sshhost.Conn
 // conn reaches the head node over SSH. Runs are started by the agent there, by way of spark-submit.
 type conn struct {
 	*machine
+	cluster               string // its name, as far as the options tell it
 	master, queue, python string
 	find                  *finder
 }
@@ -81,6 +83,7 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 	if c.machine, err = sshhost.Connect(t); err != nil {
 		return nil, err
 	}
+	c.cluster = clusterOf(text(t.Options["resourceId"]), text(t.Options["address"]))
 	c.find = &finder{place: c.Place, home: text(t.Options[optSparkHome]), hadoop: text(t.Options[optHadoop]), gate: make(chan struct{}, 1), applications: map[string]application{}}
 	return c, nil
 }
@@ -98,6 +101,19 @@ func modeOf(master string) string {
 		return "local"
 	}
 	return ""
+}
+
+// clusterOf returns a cluster's name: that of its resource ID, or of its head nodes' address in Azure.
+func clusterOf(resource, address string) string {
+	if r, err := id.ParseResource(resource); err == nil && r.IsType("Microsoft.HDInsight/clusters") {
+		return r.Names[len(r.Names)-1]
+	}
+	first, _, _ := strings.Cut(address, ".")
+	name, is := strings.CutSuffix(first, "-ssh")
+	if !is {
+		return ""
+	}
+	return name
 }
 
 func text(v any) string {

@@ -30,6 +30,9 @@ func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	}
 	o.Facts["spark.home"], o.Facts["spark.version"], o.Facts["spark.master"] = a.One["home"], a.One["version"], c.master
 	o.Facts["java.home"] = a.One["java"]
+	if c.cluster != "" {
+		o.Facts["cluster"] = c.cluster
+	}
 	return seen(o, l), nil
 }
 
