@@ -3,6 +3,7 @@ package all
 
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 )
@@ -12,5 +13,6 @@ func Kinds() []driver.Kind {
 	return []driver.Kind{
 		local.Kind(),
 		sshvm.Kind(),
+		databricks.Kind(),
 	}
 }
