@@ -58,7 +58,7 @@ func known(t reflect.Type, raw any, at string) error {
 	case t.Kind() == reflect.Slice:
 		list, _ := raw.([]any)
 		for i, e := range list {
-			if err := known(t.Elem(), e, at+"["+strconv.Itoa(i)+"]"); err != nil {
+			if err := known(t.Elem(), e, strings.TrimSuffix(at, ".")+"["+strconv.Itoa(i)+"]."); err != nil {
 				return err
 			}
 		}
