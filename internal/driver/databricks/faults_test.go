@@ -513,6 +513,9 @@ func TestWhatAnEnvironmentBecomes(t *testing.T) {
 			t.Errorf("the log lacks %q: %v\n%s", want, err, log)
 		}
 	}
+	if strings.Contains(log, "  pip\n") || strings.Contains(log, "setuptools") {
+		t.Errorf("a cluster's own tools are installed again:\n%s", log)
+	}
 	if strings.Contains(log+warnings, "canary") {
 		t.Errorf("a password of an index is shown:\n%s", log)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/conda"
@@ -74,7 +75,8 @@ func translate(d driver.Definition) (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	e := environment{PyPI: plan.Requirements, Warnings: plan.Notes}
+	// What conda has beside Python by itself, a cluster has too: another pip would spoil its own.
+	e := environment{PyPI: slices.DeleteFunc(plan.Requirements, isTool), Warnings: plan.Notes}
 	for _, line := range plan.Pip {
 		e.pipLine(line)
 	}
@@ -87,6 +89,14 @@ func translate(d driver.Definition) (environment, error) {
 		e.warn("Python %s is not installed: the cluster's runtime has its own.", d.Python)
 	}
 	return e, nil
+}
+
+func isTool(requirement string) bool {
+	end := strings.IndexAny(requirement, "<>=!~ ")
+	if end < 0 {
+		end = len(requirement)
+	}
+	return slices.Contains([]string{"pip", "setuptools", "wheel"}, requirement[:end])
 }
 
 // pipLine takes a line that pip reads, if it is a requirement by name or URL.
