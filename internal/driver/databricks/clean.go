@@ -23,24 +23,17 @@ func (c *conn) Clean(ctx context.Context, dryRun bool) ([]driver.Item, error) {
 	if err != nil {
 		return items, err
 	}
-	top, err := listed(ctx, c.files, "")
+	top, err := c.ours.Listed(ctx, "")
 	if err != nil || len(top) == 0 {
 		return items, err
 	}
 	folder := driver.Item{Type: "folder", Name: c.files.uri("")}
 	if !dryRun {
-		err = c.files.remove(ctx, "")
+		err = c.files.Remove(ctx, "")
 		folder.Removed = err == nil
-		c.forget()
+		c.ours.Forget()
 	}
 	return append(items, folder), err
-}
-
-// forget takes back what was known of our folder.
-func (c *conn) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.packs, c.carried = map[string][]string{}, false
 }
 
 func (c *conn) cleanRuns(ctx context.Context, dryRun bool) ([]driver.Item, error) {

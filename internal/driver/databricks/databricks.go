@@ -4,15 +4,13 @@ package databricks
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/launchx"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/restx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -77,17 +75,29 @@ func document(v driver.View) map[string]any {
 	return map[string]any{"workspaceUrl": v.Seen.Facts["host"]}
 }
 
+// store is our folder in the workspace.
+type store interface {
+	launchx.Store
+	// seenAs returns the path by which a cluster has a file.
+	seenAs(name string) string
+	// uri returns the path by which the Jobs API has a file.
+	uri(name string) string
+	// above returns the folder, for List, that must be there before ours.
+	above() string
+}
+
+func lastOf(path string) string {
+	return path[strings.LastIndexByte(strings.TrimSuffix(path, "/"), '/')+1:]
+}
+
 // conn is a workspace and our folder in it.
 type conn struct {
 	id         string
 	rest       *restx.Client // nil: nothing says where it is
 	files      store
+	ours       *launchx.Folder // in files
 	cluster    string
 	newCluster map[string]any
-
-	mu      sync.Mutex
-	packs   map[string][]string // hashes in each pack of code, by its name
-	carried bool                // the launcher is there
 }
 
 var _ interface {
@@ -108,7 +118,7 @@ func (c *conn) Close() error {
 
 // connect checks the options. A URL or token that is not there is a check of Observe.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{id: t.ID, cluster: text(t.Options[optCluster]), packs: map[string][]string{}}
+	c := &conn{id: t.ID, cluster: text(t.Options[optCluster])}
 	c.newCluster, _ = t.Options[optNewCluster].(map[string]any)
 	if c.cluster != "" && c.newCluster != nil {
 		return nil, optionFault(optNewCluster, "a run has one cluster", "give either --cluster or --new-cluster")
@@ -148,6 +158,7 @@ func (c *conn) setFolder(folder string) error {
 	default:
 		return optionFault(optFolder, "it lies neither on DBFS nor in a volume", fix)
 	}
+	c.ours = launchx.New(c.files)
 	return nil
 }
 
@@ -174,5 +185,3 @@ func optionFault(opt, why, fix string) error {
 		Why: why, Fix: fix, Field: "options." + opt,
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/launchx"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/restx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -31,7 +32,7 @@ func (d *dbfs) seenAs(name string) string { return "/dbfs" + d.at(name) }
 func (d *dbfs) uri(name string) string    { return "dbfs:" + d.at(name) }
 func (d *dbfs) above() string             { return strings.Repeat("../", strings.Count(d.root, "/")) }
 
-func (d *dbfs) put(ctx context.Context, name string, open func() (io.ReadCloser, error), size int64) error {
+func (d *dbfs) Put(ctx context.Context, name string, open func() (io.ReadCloser, error), size int64) error {
 	if size > block {
 		return d.putLong(ctx, name, open)
 	}
@@ -89,12 +90,12 @@ func (d *dbfs) putBlocks(ctx context.Context, name string, open func() (io.ReadC
 	}
 }
 
-func (d *dbfs) read(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+func (d *dbfs) Read(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 	r := &dbfsReader{ctx: ctx, d: d, name: name, offset: offset}
 	return r, r.fill() // that it is not there is told at once
 }
 
-func (d *dbfs) list(ctx context.Context, folder string) ([]entry, error) {
+func (d *dbfs) List(ctx context.Context, folder string) ([]launchx.Entry, error) {
 	var out struct {
 		Files []struct {
 			Path     string `json:"path"`
@@ -105,15 +106,15 @@ func (d *dbfs) list(ctx context.Context, folder string) ([]entry, error) {
 	if err := d.c.get(ctx, "/api/2.0/dbfs/list", url.Values{"path": {d.at(folder)}}, &out); err != nil {
 		return nil, err
 	}
-	var list []entry
+	var list []launchx.Entry
 	for _, f := range out.Files {
-		list = append(list, entry{name: lastOf(f.Path), size: f.FileSize, folder: f.IsDir})
+		list = append(list, launchx.Entry{Name: lastOf(f.Path), Size: f.FileSize, Folder: f.IsDir})
 	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b launchx.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
-func (d *dbfs) remove(ctx context.Context, name string) (err error) {
+func (d *dbfs) Remove(ctx context.Context, name string) (err error) {
 	for range 10 { // a large folder is deleted in parts, and each part says that there is more
 		err = d.c.post(ctx, "/api/2.0/dbfs/delete", map[string]any{"path": d.at(name), "recursive": true}, nil)
 		if fault.ReasonOf(err) != "ServiceFailed" || ctx.Err() != nil {

@@ -25,7 +25,7 @@ func (c *conn) libraries(ctx context.Context, job driver.Job) ([]any, error) {
 	var list []any
 	if name := job.Runtime.Prefix; name != "" {
 		var e environment
-		if err := readJSON(ctx, c.files, name, &e); err != nil {
+		if err := c.ours.ReadJSON(ctx, name, &e); err != nil {
 			return nil, err
 		}
 		list = append(list, pypi(e.PyPI)...)
@@ -58,7 +58,7 @@ func (c *conn) Build(ctx context.Context, digest string, d driver.Definition) er
 	if err != nil {
 		return err
 	}
-	return putJSON(ctx, c.files, envName(digest), e)
+	return c.ours.PutJSON(ctx, envName(digest), e)
 }
 
 func translate(d driver.Definition) (environment, error) {
@@ -129,7 +129,7 @@ func noEnvironment(why, fix string) error {
 // BuildStatus implements driver.EnvBuilder.
 func (c *conn) BuildStatus(ctx context.Context, digest string) (driver.BuildStatus, error) {
 	var e environment
-	err := readJSON(ctx, c.files, envName(digest), &e)
+	err := c.ours.ReadJSON(ctx, envName(digest), &e)
 	if missing(err) {
 		return driver.BuildStatus{State: driver.BuildMissing}, nil
 	}
@@ -144,7 +144,7 @@ func (c *conn) BuildStatus(ctx context.Context, digest string) (driver.BuildStat
 // BuildLog implements driver.EnvBuilder: what the clusters will install, and what not.
 func (c *conn) BuildLog(ctx context.Context, digest string, offset int64) (io.ReadCloser, error) {
 	var e environment
-	if err := readJSON(ctx, c.files, envName(digest), &e); err != nil {
+	if err := c.ours.ReadJSON(ctx, envName(digest), &e); err != nil {
 		return nil, err
 	}
 	var b strings.Builder

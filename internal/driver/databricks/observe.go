@@ -79,9 +79,9 @@ func (c *conn) greet(ctx context.Context, o *driver.Observation) (org string, er
 // checkFolder looks whether files can be seen where ours lie: in ours, or where that will be made.
 func (c *conn) checkFolder(ctx context.Context, o *driver.Observation) error {
 	begin := time.Now()
-	_, err := c.files.list(ctx, "")
+	_, err := c.files.List(ctx, "")
 	if missing(err) {
-		_, err = c.files.list(ctx, c.files.above())
+		_, err = c.files.List(ctx, c.files.above())
 	}
 	if missing(err) {
 		err = folderMissing(c.files.uri(""), fault.From(err).Evidence)

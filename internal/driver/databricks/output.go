@@ -2,12 +2,8 @@ package databricks
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/url"
-	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -42,14 +38,8 @@ func (c *conn) ReadLog(ctx context.Context, h driver.Handle, offset int64) (io.R
 	if ref.Task != taskPython {
 		return c.keptLog(ctx, ref, offset)
 	}
-	list, err := listed(ctx, c.files, path.Join(jobFolder(ref.Job), logFolder))
-	if err != nil {
-		return nil, err
-	}
-	return &pieces{ctx: ctx, files: c.files, folder: path.Join(jobFolder(ref.Job), logFolder), left: list, at: offset}, nil
+	return c.ours.ReadLog(ctx, ref.Job, offset)
 }
-
-const logFolder = "log"
 
 // keptLog is what the Jobs API kept of a task that has ended.
 func (c *conn) keptLog(ctx context.Context, ref handle, offset int64) (io.ReadCloser, error) {
@@ -76,108 +66,21 @@ func (c *conn) keptLog(ctx context.Context, ref handle, offset int64) (io.ReadCl
 	return io.NopCloser(strings.NewReader(log[min(int(offset), len(log)):])), nil
 }
 
-// pieces reads a log that lies in files named by the offsets at which they begin.
-type pieces struct {
-	ctx    context.Context
-	files  store
-	folder string
-	left   []entry
-	at     int64 // the next byte
-	now    io.ReadCloser
-}
-
-func (p *pieces) Read(b []byte) (int, error) {
-	for {
-		if p.now == nil {
-			if err := p.next(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := p.now.Read(b)
-		p.at += int64(n)
-		if errors.Is(err, io.EOF) { // of this piece
-			err = nil
-			if n == 0 {
-				err = p.skip()
-			}
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
-}
-
-func (p *pieces) skip() error {
-	now := p.now
-	p.now = nil
-	return now.Close()
-}
-
-// next opens the piece that has the next byte. Where one is not whole yet, what follows is left for later.
-func (p *pieces) next() error {
-	for len(p.left) > 0 {
-		e := p.left[0]
-		begin, err := strconv.ParseInt(e.name, 10, 64)
-		if err == nil && begin > p.at {
-			return io.EOF
-		}
-		p.left = p.left[1:]
-		if err != nil || begin+e.size <= p.at {
-			continue
-		}
-		p.now, err = p.files.read(p.ctx, path.Join(p.folder, e.name), p.at-begin)
-		return err
-	}
-	return io.EOF
-}
-
-func (p *pieces) Close() error {
-	if p.now != nil {
-		return p.now.Close()
-	}
-	return nil
-}
-
-// ends returns what the launcher wrote last of a job; nothing of one that it did not see to its end.
-func (c *conn) ends(ctx context.Context, h driver.Handle) (ref handle, e end, err error) {
-	if ref, err = refOf(h); err != nil {
-		return ref, e, err
-	}
-	err = readJSON(ctx, c.files, path.Join(jobFolder(ref.Job), endName), &e)
-	if missing(err) {
-		err = nil
-	}
-	return ref, e, err
-}
-
 // ListOutputs implements driver.Outputs: a script's that ended by itself. Of notebooks, JARs and what was
 // cancelled there are none.
 func (c *conn) ListOutputs(ctx context.Context, h driver.Handle) ([]driver.File, error) {
-	_, e, err := c.ends(ctx, h)
-	var list []driver.File
-	for _, o := range e.Outputs {
-		list = append(list, driver.File{Path: o.Path, Mode: o.Mode, Size: o.Size})
+	ref, err := refOf(h)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(list, func(a, b driver.File) int { return strings.Compare(a.Path, b.Path) })
-	return list, err
+	return c.ours.ListOutputs(ctx, ref.Job)
 }
 
 // OpenOutput implements driver.Outputs.
 func (c *conn) OpenOutput(ctx context.Context, h driver.Handle, name string, offset int64) (io.ReadCloser, error) {
-	ref, e, err := c.ends(ctx, h)
+	ref, err := refOf(h)
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range e.Outputs {
-		if o.Path == name && path.Base(o.File) == o.File {
-			if offset >= o.Size {
-				return io.NopCloser(strings.NewReader("")), nil
-			}
-			return c.files.read(ctx, path.Join(jobFolder(ref.Job), "out", o.File), offset)
-		}
-	}
-	return nil, &fault.Error{
-		Code: fault.NotFound, Reason: "OutputUnknown", What: "there is no such output", Why: fmt.Sprintf("the job left no file %q", name),
-		Fix: "see what there is; run: zaffre run show RUN",
-	}
+	return c.ours.OpenOutput(ctx, ref.Job, name, offset)
 }

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/launchx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -98,20 +98,14 @@ func (c *conn) Poll(ctx context.Context, h driver.Handle) (driver.JobStatus, err
 	if !r.ended() {
 		return r.going(), nil
 	}
-	list, err := listed(ctx, c.files, jobFolder(ref.Job))
-	if err != nil {
+	j, err := c.ours.Look(ctx, ref.Job)
+	switch {
+	case err != nil:
 		return driver.JobStatus{}, err
-	}
-	if len(list) == 0 {
+	case !j.There:
 		return lost("its files were removed from the workspace"), nil
 	}
-	e := end{}
-	if slices.ContainsFunc(list, func(e entry) bool { return e.name == endName }) {
-		if err := readJSON(ctx, c.files, path.Join(jobFolder(ref.Job), endName), &e); err != nil {
-			return driver.JobStatus{}, err
-		}
-	}
-	return c.over(ctx, r, e)
+	return c.over(ctx, r, j.End)
 }
 
 func lost(why string) driver.JobStatus {
@@ -146,49 +140,30 @@ func (r runState) began() time.Time {
 	return time.UnixMilli(t.Start + t.Setup).UTC()
 }
 
-// end is what the launcher wrote last: see launch.py.
-type end struct {
-	Exit    *int   `json:"exit"`
-	Signal  int    `json:"signal"`
-	Name    string `json:"name"` // of the signal
-	Missing string `json:"missing"`
-	Outputs []struct {
-		Path string `json:"path"`
-		File string `json:"file"`
-		Size int64  `json:"size"`
-		Mode uint32 `json:"mode"`
-	} `json:"outputs"`
-}
-
-const endName = "end.json"
-
-// over is the status of a run that is over.
-func (c *conn) over(ctx context.Context, r runState, e end) (driver.JobStatus, error) {
-	st := driver.JobStatus{State: driver.JobFailed, Started: r.began(), Ended: time.UnixMilli(r.End).UTC()}
-	if st.Ended.Before(st.Started) {
-		st.Started = st.Ended // it ended before it began: its cluster never came up
-	}
-	code := r.termination()
-	switch {
+// over is the status of a run that is over. e is what the launcher saw; nil: nothing.
+func (c *conn) over(ctx context.Context, r runState, e *launchx.End) (driver.JobStatus, error) {
+	st := driver.JobStatus{State: driver.JobFailed}
+	switch code := r.termination(); {
 	case r.State.Result == "SUCCESS":
 		st.State = driver.JobDone
 	case r.State.Result == "CANCELED" || r.State.Result == "UPSTREAM_CANCELED":
 		st.State, st.Reason, st.Message = driver.JobCanceled, "RunCanceled", r.say("the run was cancelled in the workspace")
 	case r.State.Result == "TIMEDOUT":
 		st.Reason, st.Message = "TimedOut", r.say("it ran longer than its limit")
-	case e.Missing != "":
-		st.Reason, st.Message = "NotStarted", r.say(e.Missing)
-	case e.Signal != 0:
-		st.Reason, st.Signal, st.Message = "Signaled", e.Signal, r.say(fmt.Sprintf("killed by signal %d (%s)", e.Signal, e.Name))
-	case e.Exit != nil && *e.Exit != 0:
-		st.Reason, st.ExitCode, st.Message = "ExitCode", *e.Exit, r.say(fmt.Sprintf("it ended with exit code %d", *e.Exit))
+	case e != nil:
+		st = e.Status()
+		st.Message = r.say(st.Message)
 	default:
-		st.Reason = reasonOf(code)
 		said, err := c.errorOf(ctx, r)
 		if err != nil {
 			return st, err
 		}
+		st.Reason = reasonOf(code)
 		st.Message = r.say(strings.TrimSpace(fmt.Sprintf("the run ended as %s (%s) %s", r.State.Life, orNone(code), said)))
+	}
+	st.Started, st.Ended = r.began(), time.UnixMilli(r.End).UTC()
+	if st.Ended.Before(st.Started) {
+		st.Started = st.Ended // it ended before it began: its cluster never came up
 	}
 	return st, nil
 }
@@ -260,5 +235,5 @@ func (c *conn) Release(ctx context.Context, h driver.Handle) error {
 	if err != nil {
 		return err
 	}
-	return c.files.remove(ctx, jobFolder(ref.Job))
+	return c.files.Remove(ctx, launchx.JobFolder(ref.Job))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/launchx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
@@ -35,7 +36,7 @@ func (c *conn) task(ctx context.Context, job driver.Job) (task, error) {
 	if job.Memory > 0 {
 		return t, cannot("a limit of memory cannot be set on a cluster", "leave out --memory, and choose the cluster's nodes instead", "memory")
 	}
-	if err := checkVariables(job.Env); err != nil {
+	if err := launchx.CheckVariables(job.Env); err != nil {
 		return t, err
 	}
 	if err := c.placeOn(t, job); err != nil {
@@ -82,7 +83,7 @@ func (c *conn) what(t task, job driver.Job) error {
 	}
 	switch t.kind {
 	case taskPython:
-		t.body["spark_python_task"] = map[string]any{"python_file": c.files.uri(launcherName()), "parameters": []string{c.files.seenAs(jobFolder(job.ID))}}
+		t.body["spark_python_task"] = map[string]any{"python_file": c.files.uri(launchx.Launcher()), "parameters": []string{c.files.seenAs(launchx.JobFolder(job.ID))}}
 		return nil
 	case taskNotebook:
 		if len(job.Command) != 1 || !strings.HasPrefix(job.Command[0], "/") {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/launchx"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/restx"
 )
 
@@ -26,8 +27,8 @@ func (v *volume) uri(name string) string    { return v.at(name) }
 // above is the volume itself: /Volumes/CATALOG/SCHEMA/VOLUME.
 func (v *volume) above() string { return strings.Repeat("../", strings.Count(v.root, "/")-4) }
 
-// put makes the folder where there is none: whether uploading does so is not promised.
-func (v *volume) put(ctx context.Context, name string, open func() (io.ReadCloser, error), size int64) error {
+// Put makes the folder where there is none: whether uploading does so is not promised.
+func (v *volume) Put(ctx context.Context, name string, open func() (io.ReadCloser, error), size int64) error {
 	err := v.upload(ctx, name, open, size)
 	if !missing(err) {
 		return err
@@ -45,7 +46,7 @@ func (v *volume) upload(ctx context.Context, name string, open func() (io.ReadCl
 	}, nil)
 }
 
-func (v *volume) read(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+func (v *volume) Read(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 	q := restx.Call{Method: http.MethodGet, Path: "/api/2.0/fs/files" + v.at(name)}
 	if offset > 0 {
 		q.Header = http.Header{"Range": {fmt.Sprintf("bytes=%d-", offset)}}
@@ -71,8 +72,8 @@ func (v *volume) read(ctx context.Context, name string, offset int64) (io.ReadCl
 	return a.Body, err
 }
 
-func (v *volume) list(ctx context.Context, folder string) ([]entry, error) {
-	var list []entry
+func (v *volume) List(ctx context.Context, folder string) ([]launchx.Entry, error) {
+	var list []launchx.Entry
 	for token := ""; ; {
 		var out struct {
 			Contents []struct {
@@ -90,19 +91,19 @@ func (v *volume) list(ctx context.Context, folder string) ([]entry, error) {
 			return nil, err
 		}
 		for _, f := range out.Contents {
-			list = append(list, entry{name: f.Name, size: f.FileSize, folder: f.IsDirectory})
+			list = append(list, launchx.Entry{Name: f.Name, Size: f.FileSize, Folder: f.IsDirectory})
 		}
 		if token = out.Next; token == "" {
 			break
 		}
 	}
-	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(list, func(a, b launchx.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
-// remove deletes from the leaves up: the Files API deletes only folders that are empty.
-func (v *volume) remove(ctx context.Context, name string) error {
-	list, err := v.list(ctx, name)
+// Remove deletes from the leaves up: the Files API deletes only folders that are empty.
+func (v *volume) Remove(ctx context.Context, name string) error {
+	list, err := v.List(ctx, name)
 	if missing(err) { // a file, or nothing
 		return v.delete(ctx, "files", name)
 	}
@@ -110,9 +111,9 @@ func (v *volume) remove(ctx context.Context, name string) error {
 		return err
 	}
 	for _, e := range list {
-		below := path.Join(name, e.name)
-		if e.folder {
-			err = v.remove(ctx, below)
+		below := path.Join(name, e.Name)
+		if e.Folder {
+			err = v.Remove(ctx, below)
 		} else {
 			err = v.delete(ctx, "files", below)
 		}

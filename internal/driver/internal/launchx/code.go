@@ -1,4 +1,4 @@
-package databricks
+package launchx
 
 import (
 	"archive/zip"
@@ -21,7 +21,7 @@ const (
 	packList    = ".json" // written last: a pack that has it is whole
 )
 
-// carried is a file of a job's code, for the launcher.
+// carriedFile is a file of a job's code, for the launcher.
 type carriedFile struct {
 	Path string `json:"path"`
 	Mode uint32 `json:"mode"`
@@ -29,8 +29,8 @@ type carriedFile struct {
 	Pack string `json:"pack"`
 }
 
-// carry has the files in packs, and says where each is.
-func (c *conn) carry(ctx context.Context, files driver.Files) ([]carriedFile, error) {
+// carry puts the files into packs, and says where each is.
+func (f *Folder) carry(ctx context.Context, files driver.Files) ([]carriedFile, error) {
 	if files == nil {
 		return nil, nil
 	}
@@ -38,18 +38,18 @@ func (c *conn) carry(ctx context.Context, files driver.Files) ([]carriedFile, er
 	if err != nil || len(manifest) == 0 {
 		return nil, err
 	}
-	place, err := c.packed(ctx)
+	place, err := f.packed(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var lacks []string
-	for _, f := range manifest {
-		if place[f.Hash] == "" && !slices.Contains(lacks, f.Hash) {
-			lacks = append(lacks, f.Hash)
+	for _, m := range manifest {
+		if place[m.Hash] == "" && !slices.Contains(lacks, m.Hash) {
+			lacks = append(lacks, m.Hash)
 		}
 	}
 	if len(lacks) > 0 {
-		name, err := c.pack(ctx, files, lacks)
+		name, err := f.pack(ctx, files, lacks)
 		if err != nil {
 			return nil, err
 		}
@@ -58,25 +58,25 @@ func (c *conn) carry(ctx context.Context, files driver.Files) ([]carriedFile, er
 		}
 	}
 	list := make([]carriedFile, len(manifest))
-	for i, f := range manifest {
-		list[i] = carriedFile{Path: f.Path, Mode: f.Mode, Hash: f.Hash, Pack: place[f.Hash]}
+	for i, m := range manifest {
+		list[i] = carriedFile{Path: m.Path, Mode: m.Mode, Hash: m.Hash, Pack: place[m.Hash]}
 	}
 	return list, nil
 }
 
 // packed returns the pack of each hash that is there.
-func (c *conn) packed(ctx context.Context) (map[string]string, error) {
-	list, err := listed(ctx, c.files, packsFolder)
+func (f *Folder) packed(ctx context.Context) (map[string]string, error) {
+	list, err := f.Listed(ctx, packsFolder)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
 	for _, e := range list {
-		name, isList := strings.CutSuffix(e.name, packList)
+		name, isList := strings.CutSuffix(e.Name, packList)
 		if !isList {
 			continue
 		}
-		hashes, err := c.hashesOf(ctx, name)
+		hashes, err := f.hashesOf(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -88,45 +88,45 @@ func (c *conn) packed(ctx context.Context) (map[string]string, error) {
 }
 
 // hashesOf returns what a pack holds. A pack never changes.
-func (c *conn) hashesOf(ctx context.Context, name string) ([]string, error) {
-	c.mu.Lock()
-	hashes, known := c.packs[name]
-	c.mu.Unlock()
+func (f *Folder) hashesOf(ctx context.Context, name string) ([]string, error) {
+	f.mu.Lock()
+	hashes, known := f.packs[name]
+	f.mu.Unlock()
 	if known {
 		return hashes, nil
 	}
-	if err := readJSON(ctx, c.files, packsFolder+"/"+name+packList, &hashes); err != nil {
+	if err := f.ReadJSON(ctx, packsFolder+"/"+name+packList, &hashes); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.packs[name] = hashes
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.packs[name] = hashes
 	return hashes, nil
 }
 
 // pack sends files that no pack has. Its name says what it holds, so that two who pack the same write the same.
-func (c *conn) pack(ctx context.Context, files driver.Files, hashes []string) (string, error) {
+func (f *Folder) pack(ctx context.Context, files driver.Files, hashes []string) (string, error) {
 	slices.Sort(hashes)
 	sum := sha256.Sum256([]byte(strings.Join(hashes, "\n")))
 	name := hex.EncodeToString(sum[:16])
-	f, err := os.CreateTemp("", "zaffre-pack-")
+	z, err := os.CreateTemp("", "zaffre-pack-")
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if err := zipInto(ctx, f, files, hashes); err != nil {
+	defer os.Remove(z.Name())
+	defer z.Close()
+	if err := zipInto(ctx, z, files, hashes); err != nil {
 		return "", err
 	}
-	size, err := f.Seek(0, io.SeekEnd)
+	size, err := z.Seek(0, io.SeekEnd)
 	if err != nil {
 		return "", err
 	}
-	open := func() (io.ReadCloser, error) { return os.Open(f.Name()) }
-	if err := c.files.put(ctx, packsFolder+"/"+name+packZip, open, size); err != nil {
+	open := func() (io.ReadCloser, error) { return os.Open(z.Name()) }
+	if err := f.Store.Put(ctx, packsFolder+"/"+name+packZip, open, size); err != nil {
 		return "", err
 	}
-	return name, putJSON(ctx, c.files, packsFolder+"/"+name+packList, hashes)
+	return name, f.PutJSON(ctx, packsFolder+"/"+name+packList, hashes)
 }
 
 func zipInto(ctx context.Context, w io.Writer, files driver.Files, hashes []string) error {
