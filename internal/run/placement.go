@@ -188,8 +188,9 @@ func (n need) overlaps(o need) bool {
 	return n.gpus > 0 && o.gpus > 0 || n.cpu > 0 && o.cpu > 0 || n.memory > 0 && o.memory > 0
 }
 
+// fits reports whether a machine has what is asked for. One that does not tell its cores or memory takes any amount.
 func (n need) fits(m room) bool {
-	return len(m.runs) > 0 && n.gpus <= len(m.gpus) && (n.cpu == 0 || n.cpu <= m.cpu) && (n.memory == 0 || n.memory <= m.memory)
+	return len(m.runs) > 0 && n.gpus <= len(m.gpus) && (n.cpu == 0 || n.cpu <= m.cpu || m.CPU == 0) && (n.memory == 0 || n.memory <= m.memory || m.Memory == 0)
 }
 
 // neverFits says why no machine of the target, however idle, can take the run; nil if one can. A

@@ -52,6 +52,16 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanWhereNothingIsTold: an engine that places runs itself does not tell what its machines have.
+func TestPlanWhereNothingIsTold(t *testing.T) {
+	t.Parallel()
+	engine := driver.Machine{Identity: "target/t", Runs: 2}
+	placed := plan([]Run{queued("a", 0, 2e9)}, []room{free(engine, []store.Take{{Name: "run/0"}, {Name: "memory/z-1-1/50"}})})
+	if len(placed) != 1 || placed[0].never != nil || placed[0].slot.Run != 1 {
+		t.Errorf("a run that asks for memory is placed as %+v", placed)
+	}
+}
+
 // Whatever waits, no slot is given twice, no machine is given more than it has, and nobody who
 // lacks something is passed by one who asks for the same.
 func TestPlanIsSound(t *testing.T) {

@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/batch"
+	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
 	"github.com/zaffre-ml/zaffre/internal/driver/hdinsight"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
@@ -16,5 +17,6 @@ func Kinds() []driver.Kind {
 		sshvm.Kind(),
 		batch.Kind(),
 		hdinsight.Kind(),
+		databricks.Kind(),
 	}
 }

@@ -1,0 +1,525 @@
+package databricks_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/id"
+	"github.com/zaffre-ml/zaffre/test/rig"
+)
+
+func job(command ...string) driver.Job {
+	run := id.New()
+	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: command, Options: map[string]any{}}
+}
+
+func withOptions(j driver.Job, options map[string]any) driver.Job {
+	j.Options = options
+	return j
+}
+
+func began(t *testing.T, c driver.Runner, j driver.Job) driver.Handle {
+	t.Helper()
+	h, err := c.Start(t.Context(), j)
+	if err != nil {
+		t.Fatalf("Start: %v (%s)", err, fault.ReasonOf(err))
+	}
+	return h
+}
+
+// until polls until the status is one that ok takes.
+func until(t *testing.T, c driver.Runner, h driver.Handle, ok func(driver.JobStatus) bool) driver.JobStatus {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		st, err := c.Poll(ctx, h)
+		if err != nil {
+			t.Fatalf("Poll: %v", err)
+		}
+		if ok(st) {
+			return st
+		}
+		<-tick.C
+	}
+}
+
+func final(st driver.JobStatus) bool { return st.State.Final() }
+func runs(st driver.JobStatus) bool  { return st.State == driver.JobRunning }
+
+func wantReason(t *testing.T, err error, code fault.Code, reason string) {
+	t.Helper()
+	if f := fault.From(err); f == nil || f.Code != code || f.Reason != reason || f.Fix == "" || f.Why == "" {
+		t.Errorf("the fault is %+v, want %s with the code %s", f, reason, code)
+	}
+}
+
+func fail(t *testing.T, d *rig.Databricks, faults ...rig.Fault) {
+	t.Helper()
+	if err := d.Fail(faults...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const submitPath = "/api/2.2/jobs/runs/submit"
+
+func status(path string, code, times int, name, text string) rig.Fault {
+	return rig.Fault{Path: path, Kind: "status", Code: code, Times: times, Error: name, Text: text}
+}
+
+// TestALostAnswerStartsNothingTwice: the answer is lost after the run was submitted, and after each other write.
+func TestALostAnswerStartsNothingTwice(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	for _, path := range []string{submitPath, "/api/2.0/dbfs/put", "/api/2.0/dbfs/list"} {
+		fail(t, d, rig.Fault{Path: path, Kind: "lost", Times: 1})
+		if st := until(t, c, began(t, c, job("true")), final); st.State != driver.JobDone {
+			t.Errorf("%s: the job is %+v", path, st)
+		}
+	}
+	fail(t, d, rig.Fault{Path: submitPath, Kind: "lost", Times: 2})
+	j := job("true")
+	_, err := c.Start(t.Context(), j)
+	wantReason(t, err, fault.Unavailable, "ConnectionLost")
+	until(t, c, began(t, c, j), final)
+	if n, err := d.Counts("runs"); err != nil || n["started"] != 4 || n["tokens"] != 4 {
+		t.Errorf("of 4 jobs the workspace has %v, %v", n, err)
+	}
+}
+
+func TestWhatIsRefusedForNowIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	limited := status(submitPath, 429, 1, "REQUEST_LIMIT_EXCEEDED", "slow down")
+	limited.After = "1"
+	fail(t, d, limited, status(submitPath, 503, 1, "TEMPORARILY_UNAVAILABLE", "away"))
+	begin := time.Now()
+	h := began(t, c, job("true"))
+	if took := time.Since(begin); took < time.Second {
+		t.Errorf("it was tried again after %s, and was asked to wait a second", took)
+	}
+	until(t, c, h, final)
+
+	limited.After = "3600"
+	fail(t, d, limited)
+	_, err := c.Start(t.Context(), job("true"))
+	wantReason(t, err, fault.Exhausted, "RateLimited")
+	if f := fault.From(err); f.RetryAfter != time.Hour {
+		t.Errorf("it is to be asked again after %s, want an hour", f.RetryAfter)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	fail(t, d, status("/api/2.2/jobs/runs/get", 503, 9, "TEMPORARILY_UNAVAILABLE", "away"))
+	_, err = c.Poll(ctx, h)
+	wantReason(t, err, fault.Unavailable, "ServiceUnavailable")
+}
+
+func TestFaultsOfTheWorkspace(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	for _, tt := range []struct {
+		fault  rig.Fault
+		code   fault.Code
+		reason string
+	}{
+		{status(submitPath, 403, 1, "403", "Invalid access token."), fault.Unauthorized, "TokenRefused"},
+		{status(submitPath, 401, 1, "401", "token expired"), fault.Unauthorized, "TokenRefused"},
+		{status(submitPath, 403, 1, "PERMISSION_DENIED", "ada@example.com may not attach to the cluster"), fault.Denied, "PermissionMissing"},
+		{status(submitPath, 400, 1, "QUOTA_EXCEEDED", "The number of jobs is over the limit"), fault.Exhausted, "QuotaExceeded"},
+		{status(submitPath, 500, 1, "INTERNAL_ERROR", "oops"), fault.Unavailable, "ServiceFailed"},
+		{status(submitPath, 400, 1, "INVALID_PARAMETER_VALUE", "Unknown node type"), fault.Invalid, "RequestRefused"},
+		{status("/api/2.0/dbfs/put", 404, 1, "RESOURCE_DOES_NOT_EXIST", "DBFS is off"), fault.NotFound, "NotInWorkspace"},
+	} {
+		fail(t, d, tt.fault)
+		_, err := c.Start(t.Context(), job("true"))
+		wantReason(t, err, tt.code, tt.reason)
+		if f := fault.From(err); len(f.Evidence) == 0 || !strings.Contains(f.Evidence[0], tt.fault.Text) {
+			t.Errorf("%s has the evidence %q, want what the workspace said", tt.reason, f.Evidence)
+		}
+	}
+	_, err := c.Start(t.Context(), withOptions(job("true"), map[string]any{"cluster": "0101-000000-none"}))
+	wantReason(t, err, fault.Precondition, "ClusterUnknown")
+}
+
+func TestWhatIsNoWorkspace(t *testing.T) {
+	t.Parallel()
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>hello</html>") })
+	plain, secure := httptest.NewServer(page), httptest.NewTLSServer(page)
+	t.Cleanup(plain.Close)
+	t.Cleanup(secure.Close)
+	for _, tt := range []struct {
+		url, reason string
+		code        fault.Code
+	}{
+		{plain.URL, "NotDatabricks", fault.Precondition},
+		{secure.URL, "CertificateRefused", fault.Precondition},
+		{strings.Replace(plain.URL, "http:", "https:", 1), "NotHTTPS", fault.Unavailable},
+	} {
+		c, err := databricks.Kind().Connect(t.Context(), driver.Target{
+			ID: "t1", Options: map[string]any{"databricks": tt.url}, Secrets: map[string]string{"databricksAccessToken": "dapi-canary"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := c.Observe(t.Context())
+		wantReason(t, err, tt.code, tt.reason)
+		if last := o.Checks[len(o.Checks)-1]; last.OK || last.Reason != tt.reason || strings.Contains(fmt.Sprintf("%+v %+v", o, fault.From(err)), "canary") {
+			t.Errorf("%s: the last check is %+v", tt.url, last)
+		}
+		c.Close()
+	}
+}
+
+func TestHowRunsEnd(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	want := func(name string, st driver.JobStatus, state driver.JobState, reason, says string) {
+		t.Helper()
+		if st.State != state || st.Reason != reason || !strings.Contains(st.Message, says) || !strings.Contains(st.Message, "; see "+d.URL+"/jobs/runs/") {
+			t.Errorf("%s: the job is %+v, want %s as %s, with %q and its page", name, st, state, reason, says)
+		}
+	}
+	st := until(t, c, began(t, c, withOptions(job("true"), map[string]any{"libraries.pypi": []any{"zaffre-no-such-package==9"}})), final)
+	want("library", st, driver.JobFailed, "LibraryFailed", "zaffre-no-such-package")
+
+	h := began(t, c, job("sleep", "60"))
+	until(t, c, h, runs)
+	cancelElsewhere(t, d, h)
+	want("cancelled elsewhere", until(t, c, h, final), driver.JobCanceled, "RunCanceled", "cancelled in the workspace")
+
+	h = began(t, c, job("python", "-c", "import os; os.kill(os.getpid(), 9)"))
+	want("launcher killed", until(t, c, h, final), driver.JobFailed, "RunFailed", "SystemExit")
+
+	st = until(t, c, began(t, c, withOptions(job("true"), map[string]any{"cluster": off})), final)
+	if st.State != driver.JobDone {
+		t.Errorf("on a cluster that was off the job is %+v", st)
+	}
+	h = began(t, c, job("sleep", "60"))
+	until(t, c, h, runs)
+	set(t, d, "clusters", url.Values{"id": {running}, "state": {"TERMINATED"}})
+	want("cluster terminated", until(t, c, h, final), driver.JobFailed, "ClusterTerminated", "Cluster was terminated")
+
+	set(t, d, "slow", url.Values{"for": {"10s"}})
+	h = began(t, c, withOptions(job("true"), map[string]any{"newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D3_v2", "num_workers": int64(1)}}))
+	st, err := c.Poll(t.Context(), h)
+	if err != nil || st.State != driver.JobPending || !strings.Contains(st.Message, "PENDING; see "+d.URL) {
+		t.Errorf("while its cluster starts the job is %+v, %v", st, err)
+	}
+	if err := c.Cancel(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	want("cancelled early", until(t, c, h, final), driver.JobCanceled, "RunCanceled", "cancelled")
+}
+
+func cancelElsewhere(t *testing.T, d *rig.Databricks, h driver.Handle) {
+	t.Helper()
+	post(t, d, "/api/2.2/jobs/runs/cancel", fmt.Sprintf(`{"run_id": %s}`, runOf(h)))
+}
+
+// runOf reads a handle as a tool of the workspace's own would: it knows the run's number.
+func runOf(h driver.Handle) string {
+	_, rest, _ := strings.Cut(string(h.Data), `"run":`)
+	n, _, _ := strings.Cut(rest, ",")
+	return n
+}
+
+func post(t *testing.T, d *rig.Databricks, path, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+d.Token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(resp.Body)
+		t.Fatalf("%s: %s %s", path, resp.Status, said)
+	}
+}
+
+func TestADeletedRunIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	j := job("true")
+	h := began(t, c, j)
+	until(t, c, h, final)
+	post(t, d, "/api/2.2/jobs/runs/delete", fmt.Sprintf(`{"run_id": %s}`, runOf(h)))
+	if st, err := c.Poll(t.Context(), h); err != nil || st.State != driver.JobLost || st.Reason != "NoRecord" {
+		t.Errorf("a deleted run is %+v, %v", st, err)
+	}
+	_, err := c.Start(t.Context(), j)
+	wantReason(t, err, fault.Precondition, "RunDeleted")
+}
+
+func TestWhatARunMayNotAsk(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, with(target(d, "dbfs:/zaffre"), map[string]any{"cluster": nil}))
+	on := func(task string, more map[string]any) map[string]any {
+		o := map[string]any{"cluster": running, "task": task}
+		for k, v := range more {
+			o[k] = v
+		}
+		return o
+	}
+	limited, variables := withOptions(job("true"), on("python", nil)), withOptions(job("/n"), on("notebook", nil))
+	limited.Memory, variables.Env = 1, map[string]string{"A": "b", "ZAFFRE_RUN_ID": "r"}
+	for name, tt := range map[string]struct {
+		job    driver.Job
+		reason string
+	}{
+		"no cluster":        {job("true"), "ClusterMissing"},
+		"two clusters":      {withOptions(job("true"), on("python", map[string]any{"newCluster": map[string]any{}})), "TaskUnsupported"},
+		"memory":            {limited, "TaskUnsupported"},
+		"unknown task":      {withOptions(job("true"), on("sql", nil)), "TaskUnsupported"},
+		"parameters":        {withOptions(job("true"), on("python", map[string]any{"baseParameters": map[string]any{"a": "b"}})), "TaskUnsupported"},
+		"notebook and more": {withOptions(job("/n", "more"), on("notebook", nil)), "TaskUnsupported"},
+		"variables":         {variables, "TaskUnsupported"},
+	} {
+		if _, err := c.Start(t.Context(), tt.job); fault.ReasonOf(err) != tt.reason {
+			t.Errorf("%s: %v (%s), want %s", name, err, fault.ReasonOf(err), tt.reason)
+		}
+	}
+	if n, err := d.Counts("runs"); err != nil || n["started"] != 0 {
+		t.Errorf("the workspace has %v, %v", n, err)
+	}
+}
+
+// TestSecretsDoNotStay: the variables of a run are gone from the workspace when it begins.
+func TestSecretsDoNotStay(t *testing.T) {
+	t.Parallel()
+	bin, err := simulator()
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	d, err := rig.StartDatabricks(bin, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Stop)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	j := job("sh", "-c", `test "$KEY" = v4lue-canary`)
+	j.Env = map[string]string{"KEY": "v4lue-canary"}
+	if st := until(t, c, began(t, c, j), final); st.State != driver.JobDone {
+		t.Errorf("the job is %+v", st)
+	}
+	_ = filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if b, _ := os.ReadFile(name); strings.Contains(string(b), "canary") {
+				t.Errorf("%s still has the variable", name)
+			}
+		}
+		return nil
+	})
+}
+
+// files is code in memory.
+type files map[string]string
+
+func (f files) Manifest(context.Context) ([]driver.File, error) {
+	var list []driver.File
+	for path, text := range f {
+		sum := sha256.Sum256([]byte(text))
+		list = append(list, driver.File{Path: path, Mode: 0o644, Size: int64(len(text)), Hash: hex.EncodeToString(sum[:])})
+	}
+	return list, nil
+}
+
+func (f files) OpenHash(_ context.Context, hash string) (io.ReadCloser, error) {
+	for _, text := range f {
+		if sum := sha256.Sum256([]byte(text)); hex.EncodeToString(sum[:]) == hash {
+			return io.NopCloser(strings.NewReader(text)), nil
+		}
+	}
+	return nil, os.ErrNotExist
+}
+
+// TestMuch: code, log and outputs that do not fit into one request, and a log that is read while it grows.
+func TestMuch(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"dbfs:/zaffre", "/Volumes/main/default/zaffre"} {
+		d := start(t)
+		c := connect(t, target(d, folder))
+		code := files{"big.bin": random(3 << 20), "lib/helper.py": "X = 'imported'\n", "main.py": `
+import sys, os, time
+from lib import helper
+data = open("big.bin", "rb").read()
+print(helper.X, len(data), sys.argv[1:], os.environ["V"], flush=True)
+open("outputs/copy.bin", "wb").write(data)
+while not os.path.exists(sys.argv[1]): time.sleep(0.05)
+sys.stdout.write("y" * 2500000)
+`}
+		mark := filepath.Join(t.TempDir(), "go on")
+		j := job("python", "main.py", mark)
+		j.Files, j.Env = code, map[string]string{"V": "w"}
+		fail(t, d, rig.Fault{Path: "/api/2.0/dbfs/add-block", Kind: "lost", Times: 1})
+		h := began(t, c, j)
+		first := fmt.Sprintf("imported %d ['%s'] w\n", 3<<20, mark)
+		log := c.(driver.LogReader)
+		for got := ""; got != first; {
+			if got = read(t, log, h, 0); got != "" && got != first {
+				t.Fatalf("the log begins with %q, want %q", got, first)
+			}
+		}
+		if err := os.WriteFile(mark, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if st := until(t, c, h, final); st.State != driver.JobDone {
+			t.Fatalf("the job is %+v: %s", st, read(t, log, h, 0))
+		}
+		if got := read(t, log, h, int64(len(first))); got != strings.Repeat("y", 2500000) {
+			t.Errorf("the log's rest has %d bytes", len(got))
+		}
+		outputs := c.(driver.Outputs)
+		r, err := outputs.OpenOutput(t.Context(), h, "outputs/copy.bin", 1<<20+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(r); err != nil || string(b) != code["big.bin"][1<<20+1:] {
+			t.Errorf("the output has %d bytes, %v", len(b), err)
+		}
+		r.Close()
+	}
+}
+
+func random(n int) string {
+	out := make([]byte, 0, n)
+	for sum := sha256.Sum256(nil); len(out) < n; sum = sha256.Sum256(sum[:]) {
+		out = append(out, sum[:]...)
+	}
+	return string(out[:n])
+}
+
+func read(t *testing.T, c driver.LogReader, h driver.Handle, offset int64) string {
+	t.Helper()
+	r, err := c.ReadLog(t.Context(), h, offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestNotebooks(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	c := connect(t, target(d, "dbfs:/zaffre"))
+	post(t, d, "/api/2.0/workspace/import", `{"path": "/Users/ada/train", "format": "SOURCE", "language": "PYTHON",
+		"content": "ZGJ1dGlscy5ub3RlYm9vay5leGl0KCJydW4gIiArIGRidXRpbHMud2lkZ2V0cy5nZXQoInJhdGUiKSkK"}`)
+	h := began(t, c, withOptions(job("/Users/ada/train"), map[string]any{"task": "notebook", "baseParameters": map[string]any{"rate": 0.5}}))
+	if st := until(t, c, h, final); st.State != driver.JobDone {
+		t.Errorf("the notebook is %+v", st)
+	}
+	if got := read(t, c.(driver.LogReader), h, 4); got != "0.5" {
+		t.Errorf("from offset 4 its log is %q", got)
+	}
+	h = began(t, c, withOptions(job("/Users/ada/none"), map[string]any{"task": "notebook"}))
+	if st := until(t, c, h, final); st.State != driver.JobFailed || st.Reason != "NotInWorkspace" || !strings.Contains(st.Message, "/Users/ada/none") {
+		t.Errorf("a notebook that is not there is %+v", st)
+	}
+}
+
+// TestJars runs a class whose source stands beside it in testdata.
+func TestJars(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("java"); err != nil {
+		t.Skip("needs java, which runs JARs in the simulator")
+	}
+	jar, err := os.ReadFile(filepath.Join("testdata", "hello.jar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := start(t)
+	c := connect(t, with(target(d, "dbfs:/zaffre"), map[string]any{"cluster": nil, "newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "n"}}))
+	upload(t, d, "/hello.jar", jar)
+	j := withOptions(job("Hello", "two words", ""), map[string]any{"task": "jar", "libraries.jar": []any{"dbfs:/hello.jar"}})
+	j.Env = map[string]string{"GREETING": "hi", "ZAFFRE_RUN_ID": "r"}
+	h := began(t, c, j)
+	if st := until(t, c, h, final); st.State != driver.JobDone {
+		t.Errorf("the JAR is %+v", st)
+	}
+	if got := read(t, c.(driver.LogReader), h, 0); got != "hi [two words, ]\n" {
+		t.Errorf("its log is %q", got)
+	}
+}
+
+func upload(t *testing.T, d *rig.Databricks, path string, b []byte) {
+	t.Helper()
+	post(t, d, "/api/2.0/dbfs/put", fmt.Sprintf(`{"path": %q, "contents": %q}`, path, base64.StdEncoding.EncodeToString(b)))
+}
+
+func TestWhatAnEnvironmentBecomes(t *testing.T) {
+	t.Parallel()
+	d := start(t)
+	builder := connect(t, target(d, "dbfs:/zaffre")).(driver.EnvBuilder)
+	definition := driver.Definition{
+		Conda: []byte("dependencies: [python=3.10, scikit-learn=1.5, ffmpeg, {pip: [azureml-core, '--extra-index-url https://u:canary@h/', './local', 'x @ https://h/x.whl']}]"),
+		Pip:   []string{"requests[socks]>=2 ; python_version > '3'", "# a comment", "-r more.txt"},
+	}
+	const digest = "d1"
+	if err := builder.Build(t.Context(), digest, definition); err != nil {
+		t.Fatal(err)
+	}
+	st, err := builder.BuildStatus(t.Context(), digest)
+	if err != nil || st.State != driver.BuildDone {
+		t.Fatalf("the build is %+v, %v", st, err)
+	}
+	warnings := strings.Join(st.Warnings, "\n")
+	for _, want := range []string{"Python 3.10 is not installed", "ffmpeg is left out", "--extra-index-url is left out", "./local is left out", "-r is left out"} {
+		if !strings.Contains(warnings, want) {
+			t.Errorf("no warning says %q:\n%s", want, warnings)
+		}
+	}
+	r, err := builder.BuildLog(t.Context(), digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	log := string(b)
+	for _, want := range []string{"  scikit-learn==1.5.*\n", "  azureml-core\n", "  x @ https://h/x.whl\n", "  requests[socks]>=2 ; python_version > '3'\n"} {
+		if err != nil || !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q: %v\n%s", want, err, log)
+		}
+	}
+	if strings.Contains(log, "  pip\n") || strings.Contains(log, "setuptools") {
+		t.Errorf("a cluster's own tools are installed again:\n%s", log)
+	}
+	if strings.Contains(log+warnings, "canary") {
+		t.Errorf("a password of an index is shown:\n%s", log)
+	}
+	for _, d := range []driver.Definition{{Dockerfile: []byte("FROM x")}, {BaseImage: "x"}, {Exact: true, Python: "3.10"}} {
+		wantReason(t, builder.Build(t.Context(), "d2", d), fault.Invalid, "EnvironmentUnsupported")
+	}
+}
