@@ -83,7 +83,7 @@ func submitting() []section {
 			{Works, "DockerConfiguration", ""},
 			{Noted, "MpiConfiguration TensorflowConfiguration PyTorchConfiguration ParallelTaskConfiguration", "a run is one process on one machine: with node_count above 1 it is refused"},
 			{Refused, "ApplicationEndpointConfiguration", "interactive services of runs are not served"},
-			{Refused, "SparkConfiguration HdiConfiguration", "runs on Spark are not served yet"},
+			{Noted, "SparkConfiguration HdiConfiguration", "they hold on targets with Spark (HDInsightCompute): see the table of the fields of a run configuration"},
 			{Noted, "AmlComputeConfiguration KubernetesComputeConfiguration", "what is said there is for clusters, which are not served yet; attach machines"},
 		}},
 	}
@@ -129,7 +129,7 @@ func computes() []section {
 	return []section{
 		{"ComputeTarget", "computes", []group{
 			{Works, "__init__ list wait_for_completion refresh_state get_status detach serialize deserialize name type provisioning_state provisioning_errors", ""},
-			{Noted, "attach", "virtual machines (RemoteCompute) are served; other kinds are refused when the target is tried"},
+			{Noted, "attach", "RemoteCompute, HDInsightCompute, and what is named below are served; other kinds are refused when the target is tried"},
 			{Noted, "delete", "an attached machine is detached; it stays as it is"},
 			{Refused, "create", "making machines in Azure is not served; attach one"},
 		}},
@@ -139,8 +139,12 @@ func computes() []section {
 			{Noted, "LinkedService LinkedServiceConfiguration", "it is recorded and shown; zaffre does nothing with it"},
 			{Refused, "AmlCompute AmlComputeProvisioningConfiguration ScaleSettings AmlComputeStatus AmlComputeNodeStateCounts ComputeInstance ComputeInstanceProvisioningConfiguration ComputeInstanceStatus DsvmCompute DsvmProvisioningConfiguration", "making machines in Azure is not served; attach one"},
 			{Refused, "AksCompute AksProvisioningConfiguration AksAttachConfiguration AksUpdateConfiguration SystemService SslConfiguration KubernetesCompute KubernetesComputeAttachConfiguration KubernetesComputeStatus", record},
-			{Refused, "AdlaCompute DataLakeAnalyticsAttachConfiguration BatchCompute BatchAttachConfiguration DatabricksCompute DatabricksAttachConfiguration DataFactoryCompute DataFactoryAttachConfiguration DataFactoryProvisioningConfiguration", record},
-			{Refused, "HDInsightCompute HDInsightAttachConfiguration KustoCompute KustoAttachConfiguration SynapseCompute SynapseAttachConfiguration", record},
+			{Works, "HDInsightCompute HDInsightAttachConfiguration", ""},
+			{Noted, "BatchCompute BatchAttachConfiguration", "the account is a Slurm cluster that the inventory names; Azure Batch itself is not reached yet"},
+			{Noted, "DatabricksCompute DatabricksAttachConfiguration", "the inventory says where the workspace is; runs go there by zaffre run submit, since steps of pipelines are not served yet"},
+			{Refused, "AdlaCompute DataLakeAnalyticsAttachConfiguration", "the target is recorded and shown; scripts of U-SQL run by zaffre usql run"},
+			{Refused, "DataFactoryCompute DataFactoryAttachConfiguration DataFactoryProvisioningConfiguration KustoCompute KustoAttachConfiguration", record},
+			{Refused, "SynapseCompute SynapseAttachConfiguration", record},
 			{Refused, "PrivateEndPoint PrivateEndPointConfig", "there are no private endpoints here"},
 		}},
 	}
