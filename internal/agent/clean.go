@@ -37,7 +37,7 @@ func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 			}
 		}
 	}
-	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home", relayDir, hookDir, "interpreters.json"} {
+	for _, sub := range []string{filesDir, runsDir, "tools", "pythons", "uv-cache", "home", relayDir, hookDir, "interpreters.json", doorFile, doorMarker} {
 		dir := filepath.Join(s.root, sub)
 		if !exists(dir) {
 			continue

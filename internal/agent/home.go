@@ -55,8 +55,14 @@ func listenIn(root, name string) (net.Listener, error) {
 	return l, nil
 }
 
-// dialHome connects to the server through the agent that serves now.
-func dialHome(root string) (net.Conn, error) { return dialIn(root, homeSocket) }
+// dialHome connects to the server through the agent that serves now, on this machine or another.
+func dialHome(root string) (net.Conn, error) {
+	conn, err := dialIn(root, homeSocket)
+	if err == nil || !exists(filepath.Join(root, doorFile)) {
+		return conn, err
+	}
+	return dialDoor(root)
+}
 
 func dialIn(root, name string) (net.Conn, error) {
 	path, done, err := inRoot(root, name)

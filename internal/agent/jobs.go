@@ -70,6 +70,11 @@ func (s *server) writeSpec(name string, j wire.Job) error {
 	}
 	sp := spec{Job: j, BootID: s.boot, Time: time.Now().UTC()}
 	if j.Elsewhere {
+		if j.Token != "" {
+			if err := s.door(); err != nil {
+				return startFault(err)
+			}
+		}
 		if err := os.WriteFile(filepath.Join(filepath.Dir(name), elsewhereFile), nil, 0o600); err != nil {
 			return diskFault("start the job", err)
 		}

@@ -23,6 +23,7 @@ type server struct {
 	log    *os.File // what our supervisors have to say
 	hub    *hub
 	python func() wire.Python // the machine's own interpreter
+	door   func() error       // opens it, once
 
 	mu     sync.Mutex
 	live   map[string]bool // folders whose supervisor is our child
@@ -105,6 +106,19 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 		defer l.Close()
 		go offer(l, session, begin)
 	}
+	var opened io.Closer
+	s.door = sync.OnceValue(func() (err error) {
+		opened, err = openDoor(s.root, session)
+		return err
+	})
+	if exists(filepath.Join(s.root, doorMarker)) {
+		_ = s.door() // jobs wait for it; the next one that needs it says why it does not open
+	}
+	defer func() {
+		if opened != nil {
+			opened.Close()
+		}
+	}()
 	for {
 		st, err := session.AcceptStream()
 		if err != nil {

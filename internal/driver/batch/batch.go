@@ -22,6 +22,7 @@ const (
 	optQOS       = "qos"
 	optBin       = "slurmBin"
 	optConf      = "slurmConf"
+	optRelay     = "relay"
 	optResource  = "resourceId"
 )
 
@@ -29,7 +30,7 @@ const (
 func Kind() driver.Kind {
 	return driver.Kind{
 		Name: "batch", Summary: "A Slurm cluster, by its login node.",
-		ComputeTypes: []string{"Batch"}, Attached: true, ResourceTypes: []string{"Microsoft.Batch/batchAccounts"},
+		ComputeTypes: []string{"Batch"}, Attached: true, Relays: true, ResourceTypes: []string{"Microsoft.Batch/batchAccounts"},
 		Example: "--slurm login --partition gpu",
 		Options: []driver.Option{
 			{Path: optSlurm, Type: driver.TargetRef, Help: "compute target that is the login node, where sbatch is: of kind sshvm or local"},
@@ -39,6 +40,7 @@ func Kind() driver.Kind {
 			{Path: optQOS, Type: driver.String, Help: "quality of service of runs that name none"},
 			{Path: optBin, Type: driver.String, Help: "folder of sbatch on the login node, where it is not on the PATH"},
 			{Path: optConf, Type: driver.String, Help: "path of slurm.conf on the login node, where it is not where Slurm looks for it"},
+			{Path: optRelay, Type: driver.Bool, Default: true, Help: "runs reach the server by a TCP port of the login node, which the agent opens; false: they do not"},
 			{Path: optResource, Type: driver.String, Help: "ARM ID of a batch account, where the inventory knows which login node stands for it"},
 		},
 		JobOptions: jobOptions(),
@@ -69,6 +71,7 @@ type conn struct {
 	place    hostagent.Place
 	slurm    slurm
 	defaults options
+	alone    bool // runs do not reach the server
 }
 
 var _ interface {
@@ -100,7 +103,9 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 		return nil, err
 	}
 	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.place.Start), Elsewhere: true}
-	c.jobs.UV = uvx.New(t.Tools)
+	c.jobs.Home, c.jobs.UV = t.Home, uvx.New(t.Tools)
+	relay, said := t.Options[optRelay].(bool)
+	c.alone = said && !relay
 	return c, nil
 }
 

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,6 +30,9 @@ func (c *conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	if job.Runtime.Image != "" {
 		return driver.Handle{}, imageFault()
 	}
+	if c.alone {
+		job = withoutServer(job)
+	}
 	h, err := c.jobs.Start(ctx, job)
 	if err != nil {
 		return h, err
@@ -38,6 +42,15 @@ func (c *conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 		c.drop(ctx, h, job.ID)
 	}
 	return h, err
+}
+
+// withoutServer returns a job that does not know of the server.
+func withoutServer(job driver.Job) driver.Job {
+	job.Token, job.Env = "", maps.Clone(job.Env)
+	maps.DeleteFunc(job.Env, func(_, v string) bool {
+		return strings.Contains(v, driver.HomeURL) || strings.Contains(v, driver.HomeCA)
+	})
+	return job
 }
 
 // drop takes away what was laid down for a run that Slurm does not take.
