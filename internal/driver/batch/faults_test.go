@@ -1,6 +1,7 @@
 package batch_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,7 +64,9 @@ func tool(t *testing.T, argv ...string) string {
 // engine calls the script that made the cluster.
 func engine(t *testing.T, verb string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "bash", os.Getenv("ENGINES_SLURM"), verb).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute) // it is called at the end too
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "bash", os.Getenv("ENGINES_SLURM"), verb).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", verb, err, out)
 	}
@@ -74,7 +77,6 @@ func copies(t *testing.T, j driver.Job) int {
 	return len(strings.Fields(tool(t, "squeue", "-h", "-a", "-t", "all", "--name="+j.ID, "-o", "%A")))
 }
 
-// bare is a machine that has only the programs of one folder.
 // barePath returns a folder with this machine's programs, but Slurm's.
 // TestDiskFull: the work directory takes nothing more.
 func TestRefusedBySlurm(t *testing.T) {
@@ -213,9 +215,12 @@ func TestSecondCopyDoesNothing(t *testing.T) {
 func TestControllerKilled(t *testing.T) {
 	target := cluster(t)
 	c := connect(t, target)
-	j := job("sh", "-c", "sleep 8; echo done")
+	over := filepath.Join(t.TempDir(), "over")
+	j := job("sh", "-c", "until [ -e "+over+" ]; do sleep 0.1; done; echo done")
 	h := start(t, c, j)
 	await(t, c, h, "the job to run", running)
+	// What it forgot it starts again, finds it running, and takes the node out of service: "up" puts that back.
+	t.Cleanup(func() { engine(t, "up") })
 	engine(t, "crash")
 	waiting := job("true")
 	if _, err := c.Start(t.Context(), waiting); fault.ReasonOf(err) != "ControllerAway" {
@@ -229,9 +234,13 @@ func TestControllerKilled(t *testing.T) {
 		t.Errorf("Observe without a controller: %v", err)
 	}
 	engine(t, "up")
+	if err := os.WriteFile(over, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
 		t.Errorf("after the controller's death the job is %+v", st)
 	}
+	engine(t, "up")
 	if st := await(t, c, start(t, c, waiting), "the next", final); st.State != driver.JobDone {
 		t.Errorf("the job that was asked for meanwhile is %+v", st)
 	}

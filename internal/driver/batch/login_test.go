@@ -2,6 +2,7 @@ package batch_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,11 +125,31 @@ func TestHostGone(t *testing.T) {
 	}
 }
 
+// open is a copy of a file that every user can read.
+func open(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "slurm-conf-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	copied := filepath.Join(dir, "slurm.conf")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(copied, text, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
 func TestNamelessUser(t *testing.T) {
 	name := conf(t)
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run code as another user")
 	}
+	name = open(t, name)
 	host, err := local.Kind().Connect(t.Context(), driver.Target{ID: "nameless", Options: map[string]any{"user": "64999"}})
 	if err != nil {
 		t.Fatal(err)
