@@ -6,6 +6,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
+	"github.com/zaffre-ml/zaffre/internal/driver/synapse"
 )
 
 // Kinds returns every kind that works on real machines, in the order in which they are shown.
@@ -14,5 +15,6 @@ func Kinds() []driver.Kind {
 		local.Kind(),
 		sshvm.Kind(),
 		databricks.Kind(),
+		synapse.Kind(),
 	}
 }

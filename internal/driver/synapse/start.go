@@ -184,7 +184,7 @@ func (c *conn) checkJar(job driver.Job) error {
 func folderNone() error {
 	return &fault.Error{
 		Code: fault.Precondition, Reason: "FolderNone", What: "the job is not started", Why: "the target has no folder that the pool sees, by which code goes there",
-		Fix: "detach it, and attach it with one; run: zaffre compute attach synapse NAME --folder FOLDER …", Field: "options." + optFolder,
+		Fix: "add it to the inventory; run: zaffre inventory add RESOURCE-ID store=FOLDER; or attach anew with one; run: zaffre compute attach synapse NAME --folder FOLDER …", Field: "options." + optFolder,
 	}
 }
 

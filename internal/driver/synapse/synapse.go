@@ -22,7 +22,7 @@ const (
 	optUser      = "administratorAccount.username"
 	optPassword  = "administratorAccount.password"
 	optToken     = "bearerToken"
-	optFolder    = "folder"
+	optFolder    = "store" // the inventory's name for it
 	optFolderURL = "folderUrl"
 	optHost      = "host"
 	optResource  = "resourceId"
@@ -49,7 +49,7 @@ func Kind() driver.Kind {
 			{Path: optUser, Flag: "user", Type: driver.String, Help: "user for basic authentication"},
 			{Path: optPassword, Flag: "password", Type: driver.String, Secret: true, Group: "login", Help: "password of that user"},
 			{Path: optToken, Flag: "bearer-token", Type: driver.String, Secret: true, Group: "login", Help: "token for bearer authentication"},
-			{Path: optFolder, Type: driver.String, Immutable: true, Help: "folder for code, logs and outputs that the pool sees too: on the machine of --host, or else on the server's"},
+			{Path: optFolder, Flag: "folder", Type: driver.String, Immutable: true, Help: "folder for code, logs and outputs that the pool sees too, on the machine of --host or else on the server's; the inventory may say it too, as store"},
 			{Path: optFolderURL, Flag: "folder-url", Type: driver.String, Help: "how the pool sees that folder, where its path is another: file:///data/zaffre; or the http(s) URL where it only reads it"},
 			{Path: optHost, Type: driver.TargetRef, Help: "compute target on whose machine the pool runs, and the folder is"},
 			{Path: optResource, Type: driver.String, Help: "ARM ID of the pool, where the inventory knows its endpoint"},
@@ -168,7 +168,7 @@ func (c *conn) setFolder(t driver.Target) error {
 		seen = (&url.URL{Scheme: "file", Path: c.folder}).String()
 	}
 	u, err := url.Parse(seen)
-	if err != nil || !path.IsAbs(u.Path) || u.User != nil || u.RawQuery != "" || (u.Scheme == "file") != (u.Host == "") {
+	if err != nil || u.Scheme == "file" && !path.IsAbs(u.Path) || u.User != nil || u.RawQuery != "" || (u.Scheme == "file") != (u.Host == "") {
 		return optionFault(optFolderURL, "it is no URL of a folder", "give for example file:///data/zaffre or https://files.example.com/zaffre")
 	}
 	if u.Scheme != "file" && u.Scheme != "http" && u.Scheme != "https" {

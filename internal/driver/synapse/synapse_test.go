@@ -35,7 +35,7 @@ func livy(t testing.TB) (endpoint, folder string) {
 }
 
 func target(endpoint, folder string) driver.Target {
-	return driver.Target{ID: "t1", Options: map[string]any{"livy": endpoint, "folder": folder}, Secrets: map[string]string{}, On: map[string][]driver.Conn{}}
+	return driver.Target{ID: "t1", Options: map[string]any{"livy": endpoint, "store": folder}, Secrets: map[string]string{}, On: map[string][]driver.Conn{}}
 }
 
 // with returns a target with some options changed; nil takes one away. Those that are secret are known by name.
@@ -89,11 +89,11 @@ func refusals(t *testing.T, base driver.Target) []drivertest.Refusal {
 		change("password in the clear", "", fault.Invalid, "OptionInvalid", map[string]any{"livy": "http://spark.example.com:8998", "administratorAccount.username": "u", "administratorAccount.password": "p"}),
 		change("password of nobody", "", fault.Invalid, "OptionInvalid", map[string]any{"administratorAccount.password": "p"}),
 		change("two logins", "", fault.Invalid, "OptionInvalid", map[string]any{"administratorAccount.username": "u", "administratorAccount.password": "p", "bearerToken": "t"}),
-		change("folder that is relative", "", fault.Invalid, "OptionInvalid", map[string]any{"folder": "shared"}),
+		change("folder that is relative", "", fault.Invalid, "OptionInvalid", map[string]any{"store": "shared"}),
 		change("folder of HDFS", "", fault.Invalid, "OptionInvalid", map[string]any{"folderUrl": "hdfs://n/zaffre"}),
 		change("nobody listens", "connection", fault.Unavailable, "ConnectionRefused", map[string]any{"livy": "http://127.0.0.1:1"}),
 		change("no such name", "connection", fault.Unavailable, "NameNotFound", map[string]any{"livy": "https://no-such-host.invalid"}),
-		change("no folder", "folder", fault.Precondition, "FolderMissing", map[string]any{"folder": filepath.Join(t.TempDir(), "none")}),
+		change("no folder", "folder", fault.Precondition, "FolderMissing", map[string]any{"store": filepath.Join(t.TempDir(), "none")}),
 	}
 }
 
