@@ -108,4 +108,13 @@ if [ -z "${TEST_QEMU:-}" ]; then
   fi
 fi
 
+# A Livy over Spark, for batches: only root may install Java and Maven.
+if [ -z "${TEST_LIVY:-}" ]; then
+  if root; then
+    start livy livy
+  else
+    missing livy "it takes root to install Java and Maven"
+  fi
+fi
+
 "$@"

@@ -108,6 +108,22 @@ func TestFaultsSayWhatWasTried(t *testing.T) {
 	}
 }
 
+// TestTheFixNamesTheField: what says where a thing is depends on what it is.
+func TestTheFixNamesTheField(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for resource, field := range map[string]string{
+		vm: "address=ADDRESS",
+		"/subscriptions/s/resourceGroups/g/providers/microsoft.databricks/workspaces/w":             "databricks=URL",
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Synapse/workspaces/w/bigDataPools/p": "livy=URL",
+	} {
+		_, err := s.Resolve(as(t.Context(), "bob", identity.Contributor), "ws", resource)
+		if f := fault.From(err); f == nil || !strings.HasSuffix(f.Fix, "zaffre inventory add "+resource+" "+field) {
+			t.Errorf("of %s the fix is %+v, want %s", resource, f, field)
+		}
+	}
+}
+
 func TestAnswersOfAzureAreKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

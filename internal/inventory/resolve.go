@@ -120,7 +120,7 @@ func (s *Service) unknown(workspace, resourceID, inventory string, cause error) 
 	f := &fault.Error{
 		Code: fault.Precondition, Reason: "ResourceUnknown", What: fmt.Sprintf("nothing says what stands behind %q", resourceID),
 		Why: "the request gives no address, " + inventory + ", and this server asks no real Azure",
-		Fix: "give an address, or add an entry; run: zaffre inventory add " + quote(resourceID) + " address=ADDRESS", Field: "options.resourceId",
+		Fix: "give an address, or add an entry; run: zaffre inventory add " + quote(resourceID) + " " + placeOf(resourceID), Field: "options.resourceId",
 	}
 	azure := fault.From(cause)
 	if azure == nil {
@@ -132,6 +132,19 @@ func (s *Service) unknown(workspace, resourceID, inventory string, cause error) 
 		f.Code, f.Reason, f.Fix = azure.Code, azure.Reason, azure.Fix
 	}
 	return f
+}
+
+// placeOf is the field that says where a resource is, with a word for its value.
+func placeOf(resourceID string) string {
+	r, err := id.ParseResource(resourceID)
+	switch {
+	case err != nil:
+	case r.IsType("Microsoft.Databricks/workspaces"):
+		return "databricks=URL"
+	case r.IsType("Microsoft.Synapse/workspaces/bigDataPools"):
+		return "livy=URL"
+	}
+	return "address=ADDRESS"
 }
 
 func (e Entry) denied(c identity.Caller) error {

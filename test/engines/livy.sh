@@ -71,7 +71,7 @@ EOF
     sed -i 's/^livy.spark.deploy-mode = .*/livy.spark.deploy-mode = cluster/' "$conf/livy.conf"
   fi
   [ -z "${ENGINES_LIVY_CONF:-}" ] || cat "$ENGINES_LIVY_CONF" >>"$conf/livy.conf"
-  spawn livy env LIVY_HOME="$HOME_" LIVY_LOG_DIR="$RUN" LIVY_CONF_DIR="$conf" \
+  spawn livy env -C "$RUN" LIVY_HOME="$HOME_" LIVY_LOG_DIR="$RUN" LIVY_CONF_DIR="$conf" \
     "$JAVA_HOME/bin/java" -Xmx512m -Djava.io.tmpdir="$RUN/tmp" "${opens[@]}" \
     -cp "$conf:${HADOOP_CONF_DIR:+$HADOOP_CONF_DIR:}$HOME_/jars/*" org.apache.livy.server.LivyServer
   wait_for 60 livy http "http://127.0.0.1:$p/version"
@@ -80,7 +80,9 @@ cmd_down() { stop livy TERM 20; rm -rf "$RUN"; }
 cmd_clean() { cmd_down; rm -rf "$DIR"; }
 cmd_env() {
   up_or_die livy
-  var ENGINES_LIVY_URL "http://127.0.0.1:$(port livy 18998)"
+  var TEST_LIVY "http://127.0.0.1:$(port livy 18998)" # what the tests ask for; they use the rest too
+  eval "$(bash "$HERE/spark.sh" env)"
+  var ENGINES_SPARK_HOME "$SPARK_HOME"
   var ENGINES_LIVY_FILES "${ENGINES_LIVY_FILES:-$RUN/files}"
 }
 verbs "$@"

@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver/hdinsight"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
+	"github.com/zaffre-ml/zaffre/internal/driver/synapse"
 )
 
 // Kinds returns every kind that works on real machines, in the order in which they are shown.
@@ -18,5 +19,6 @@ func Kinds() []driver.Kind {
 		batch.Kind(),
 		hdinsight.Kind(),
 		databricks.Kind(),
+		synapse.Kind(),
 	}
 }

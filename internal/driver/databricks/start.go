@@ -45,7 +45,7 @@ func (c *conn) prepare(ctx context.Context, job driver.Job, t task) error {
 	if t.kind == taskPython {
 		return c.ours.Prepare(ctx, job)
 	}
-	return c.ours.Claim(ctx, job.ID)
+	return c.ours.Claim(ctx, job)
 }
 
 // submitFault names what most often is wrong with a run that is refused.

@@ -8,7 +8,7 @@ import (
 )
 
 func testCancelAtOnce(e *env) {
-	for range 10 {
+	for range few(e.Harness, 10, 2) {
 		h := e.start(e.job(e.script("hang")))
 		e.cancel(h)
 		e.wantCanceled(h)

@@ -47,6 +47,8 @@ type Harness struct {
 	Refusals []Refusal
 	// BlackHole is a target that takes everything and answers nothing. nil: skipped.
 	BlackHole *driver.Target
+	// Few says that a job takes seconds to start: what is repeated is repeated less, and may take longer.
+	Few bool
 	// Definition returns an environment that builds fast ("tiny"), or one that names a package
 	// that does not exist ("impossible"); nil: skipped.
 	Definition func(what string) *driver.Definition
@@ -121,13 +123,21 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 			if !tt.can(h.Kind) {
 				t.Skip("the kind lacks the capability")
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			ctx, cancel := context.WithTimeout(t.Context(), few(h, limit, 5*limit))
 			t.Cleanup(cancel)
 			e := &env{T: t, Harness: h, ctx: ctx}
 			e.conn = e.connect()
 			tt.test(e)
 		})
 	}
+}
+
+// few returns much, or less where jobs are few.
+func few[T any](h Harness, much, less T) T {
+	if h.Few {
+		return less
+	}
+	return much
 }
 
 func any_(driver.Kind) bool          { return true }

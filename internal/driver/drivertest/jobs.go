@@ -201,7 +201,7 @@ func testSilence(e *env) {
 func testFifty(e *env) {
 	e.script("print", "x")
 	var wg sync.WaitGroup
-	for i := range 50 {
+	for i := range few(e.Harness, 50, 3) {
 		wg.Go(func() {
 			text := fmt.Sprintf("job %d", i)
 			h, err := e.runner().Start(e.ctx, e.job(e.Script("print", text)))

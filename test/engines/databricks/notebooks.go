@@ -36,27 +36,7 @@ exec(compile(open(_dir + "/source.py").read(), "notebook", "exec"), {"dbutils": 
 `
 
 func (w *workspaceSim) notebookRoutes() {
-	w.route("POST /api/2.0/workspace/import", func(r *http.Request) (any, error) {
-		in, err := body[workspace.Import](r)
-		if err != nil {
-			return nil, err
-		}
-		source, err := base64.StdEncoding.DecodeString(in.Content)
-		if err != nil || len(source) > 10<<20 {
-			return nil, invalid("The content is not base64, or has more than 10 MB.")
-		}
-		if in.Format != workspace.ImportFormatSource || in.Language != workspace.LanguagePython {
-			return nil, &apiError{http.StatusNotImplemented, "NOT_IMPLEMENTED", "this simulator imports Python sources"}
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if _, had := w.notebooks[in.Path]; had && !in.Overwrite {
-			return nil, &apiError{http.StatusBadRequest, "RESOURCE_ALREADY_EXISTS", "Path (" + in.Path + ") already exists."}
-		}
-		w.next++
-		w.notebooks[in.Path] = notebook{w.next, source}
-		return nil, nil
-	})
+	w.route("POST /api/2.0/workspace/import", w.importNotebook)
 	w.route("GET /api/2.0/workspace/get-status", func(r *http.Request) (any, error) {
 		in, err := query[workspace.GetStatusRequest](r)
 		if err != nil {
@@ -83,6 +63,28 @@ func (w *workspaceSim) notebookRoutes() {
 		delete(w.notebooks, in.Path)
 		return nil, nil
 	})
+}
+
+func (w *workspaceSim) importNotebook(r *http.Request) (any, error) {
+	in, err := body[workspace.Import](r)
+	if err != nil {
+		return nil, err
+	}
+	source, err := base64.StdEncoding.DecodeString(in.Content)
+	if err != nil || len(source) > 10<<20 {
+		return nil, invalid("The content is not base64, or has more than 10 MB.")
+	}
+	if in.Format != workspace.ImportFormatSource || in.Language != workspace.LanguagePython {
+		return nil, &apiError{http.StatusNotImplemented, "NOT_IMPLEMENTED", "this simulator imports Python sources"}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, had := w.notebooks[in.Path]; had && !in.Overwrite {
+		return nil, &apiError{http.StatusBadRequest, "RESOURCE_ALREADY_EXISTS", "Path (" + in.Path + ") already exists."}
+	}
+	w.next++
+	w.notebooks[in.Path] = notebook{w.next, source}
+	return nil, nil
 }
 
 // notebookCommand makes the process of a notebook. done reads what it gave to dbutils.notebook.exit.

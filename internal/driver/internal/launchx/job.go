@@ -92,8 +92,8 @@ func (f *Folder) Prepare(ctx context.Context, job driver.Job) error {
 }
 
 // Claim says of a job without launcher that it is ours.
-func (f *Folder) Claim(ctx context.Context, job string) error {
-	return f.PutBytes(ctx, path.Join(JobFolder(job), specName), []byte("{}"))
+func (f *Folder) Claim(ctx context.Context, job driver.Job) error {
+	return f.PutBytes(ctx, path.Join(JobFolder(job.ID), specName), []byte("{}"))
 }
 
 func (f *Folder) carryLauncher(ctx context.Context) error {

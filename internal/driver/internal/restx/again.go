@@ -15,8 +15,8 @@ const (
 	maxWait   = 20 * time.Second // what asks for more is told to whoever called
 )
 
-// delay returns how long to wait before the next try: what the service asks for, else ever longer.
-func delay(h http.Header, try int) time.Duration {
+// Delay returns how long to wait before the next try: what the service asks for, else ever longer.
+func Delay(h http.Header, try int) time.Duration {
 	text := h.Get("Retry-After")
 	if s, err := strconv.ParseFloat(text, 64); err == nil && s >= 0 && s < 1e6 {
 		return time.Duration(s * float64(time.Second))

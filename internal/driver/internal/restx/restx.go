@@ -130,7 +130,7 @@ func (c *Client) Do(ctx context.Context, q Call) (*Answer, error) {
 		if a.Status != http.StatusTooManyRequests && (a.Status != http.StatusServiceUnavailable || q.Once) {
 			return a, nil
 		}
-		wait := delay(a.Header, try)
+		wait := Delay(a.Header, try)
 		if try >= maxTries || !c.sleep(ctx, wait) {
 			return nil, c.refused(a, wait)
 		}
