@@ -144,7 +144,7 @@ func computes() []section {
 			{Noted, "DatabricksCompute DatabricksAttachConfiguration", "the inventory says where the workspace is; runs go there by zaffre run submit, since steps of pipelines are not served yet"},
 			{Refused, "AdlaCompute DataLakeAnalyticsAttachConfiguration", "the target is recorded and shown; scripts of U-SQL run by zaffre usql run"},
 			{Refused, "DataFactoryCompute DataFactoryAttachConfiguration DataFactoryProvisioningConfiguration KustoCompute KustoAttachConfiguration", record},
-			{Refused, "SynapseCompute SynapseAttachConfiguration", record},
+			{Noted, "SynapseCompute SynapseAttachConfiguration", "a pool is an endpoint of Livy that the inventory names; runs go there by zaffre run submit, and interactive sessions are not served yet"},
 			{Refused, "PrivateEndPoint PrivateEndPointConfig", "there are no private endpoints here"},
 		}},
 	}
