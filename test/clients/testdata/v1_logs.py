@@ -57,7 +57,7 @@ print("ALL", [os.path.basename(f) for f in run.get_all_logs(destination="all")],
 
 run = submit("slow", "import time\nprint('waiting', flush=True)\ntime.sleep(300)\n")
 end = time.time() + 60
-while run.get_status() != "Running" and time.time() < end:
+while "waiting" not in str(run.get_details_with_logs()["logFiles"].values()) and time.time() < end:
     time.sleep(.1)
 run.cancel()
 out, error, took = follow(run)
