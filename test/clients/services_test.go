@@ -138,3 +138,22 @@ func TestV1AttachesSynapse(t *testing.T) {
 		t.Errorf("detaching left %v, %v in the folder", left, err)
 	}
 }
+
+// TestV1SnippetOfDatabricks runs the document's own block, to its end.
+func TestV1SnippetOfDatabricks(t *testing.T) {
+	t.Parallel()
+	dir, interpreter, d := snippets(t), v1(t, "3.10"), workspace(t)
+	b := startWith(t, databricks.Kind())
+	resource := "/subscriptions/" + b.writeConfig(t, t.TempDir()).Subscription + "/resourceGroups/rg/providers/Microsoft.Databricks/workspaces/dbw"
+	if _, err := b.AddInventoryEntry(t.Context(), "default", client.InventoryEntry{ResourceID: resource, Settings: map[string]string{"databricks": d.URL}}); err != nil {
+		t.Fatal(err)
+	}
+	out := b.must(t, script{
+		python: interpreter, text: prelude + filled(t, dir, "databricks_attach.py", computer{}) + "\nprint('GOT', databricks_compute.provisioning_state)\n",
+		env: []string{"AML_DATABRICKS_COMPUTE_NAME=mydatabricks", "AML_DATABRICKS_RESOURCE_GROUP=rg", "AML_DATABRICKS_WORKSPACE=dbw", "AML_DATABRICKS_ACCESS_TOKEN=" + d.Token},
+	})
+	holds(t, out, "compute not found", `Provisioning operation finished, operation "Succeeded"`, "GOT Succeeded")
+	if strings.Contains(b.log.String(), d.Token) || b.stored(t, d.Token) {
+		t.Error("the token was logged or stored")
+	}
+}

@@ -169,7 +169,7 @@ func (l *localStore) fault(err error, name string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && name == "":
-		return folderFault(fault.Precondition, "FolderMissing", "the folder "+l.folder+" is not there on the server's machine",
+		return folderFault(fault.Unavailable, "FolderMissing", "the folder "+l.folder+" is not there on the server's machine",
 			"make it, for the server's user and the pool's; or detach and attach with another --folder", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return folderFault(fault.NotFound, "FileNotFound", "it has no "+name, "submit the run again; run: zaffre run submit --help", err)
@@ -178,7 +178,7 @@ func (l *localStore) fault(err error, name string) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return folderFault(fault.Exhausted, "DiskFull", "no space is left in "+l.folder, "free space there", err)
 	}
-	return folderFault(fault.Precondition, "FolderUnusable", "it cannot be used: "+l.folder, "look at it on the server's machine; run: zaffre compute check NAME", err)
+	return folderFault(fault.Unavailable, "FolderUnusable", "it cannot be used now: "+l.folder, "look at it on the server's machine; run: zaffre compute check NAME", err)
 }
 
 func folderFault(code fault.Code, reason, why, fix string, err error) error {

@@ -93,7 +93,7 @@ func refusals(t *testing.T, base driver.Target) []drivertest.Refusal {
 		change("folder of HDFS", "", fault.Invalid, "OptionInvalid", map[string]any{"folderUrl": "hdfs://n/zaffre"}),
 		change("nobody listens", "connection", fault.Unavailable, "ConnectionRefused", map[string]any{"livy": "http://127.0.0.1:1"}),
 		change("no such name", "connection", fault.Unavailable, "NameNotFound", map[string]any{"livy": "https://no-such-host.invalid"}),
-		change("no folder", "folder", fault.Precondition, "FolderMissing", map[string]any{"store": filepath.Join(t.TempDir(), "none")}),
+		change("no folder", "folder", fault.Unavailable, "FolderMissing", map[string]any{"store": filepath.Join(t.TempDir(), "none")}),
 	}
 }
 

@@ -75,8 +75,12 @@ func (f *Folder) Fence(ctx context.Context, job driver.Job) error {
 	return nil
 }
 
-// Prepare writes what the launcher needs for a job.
+// Prepare writes what the launcher needs for a job, unless it began already: it has taken the variables away.
 func (f *Folder) Prepare(ctx context.Context, job driver.Job) error {
+	list, err := f.Listed(ctx, JobFolder(job.ID))
+	if err != nil || slices.ContainsFunc(list, func(e Entry) bool { return e.Name == beganName }) {
+		return err
+	}
 	files, err := f.carry(ctx, job.Files)
 	if err != nil {
 		return err
