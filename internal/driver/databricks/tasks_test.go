@@ -1,15 +1,19 @@
 package databricks_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,16 +161,39 @@ func TestNotebooks(t *testing.T) {
 	}
 }
 
-// TestJars runs a class whose source stands beside it in testdata.
-func TestJars(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("java"); err != nil {
-		t.Skip("needs java, which runs JARs in the simulator")
+// compiled returns a JAR of testdata/Hello.java.
+func compiled(t *testing.T) []byte {
+	t.Helper()
+	javac, err := exec.LookPath("javac")
+	if err != nil {
+		if slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "spark") { // whose engine brings Java
+			t.Fatal("TEST_REQUIRE names spark, and there is no javac")
+		}
+		t.Skip("needs a Java Development Kit, which makes and runs JARs: install Debian's openjdk-17-jdk-headless")
 	}
-	jar, err := os.ReadFile(filepath.Join("testdata", "hello.jar"))
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), javac, "--release", "8", "-Xlint:-options", "-d", dir, filepath.Join("testdata", "Hello.java")).CombinedOutput(); err != nil {
+		t.Fatalf("javac: %v: %s", err, out)
+	}
+	class, err := os.ReadFile(filepath.Join(dir, "Hello.class"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var jar bytes.Buffer
+	z := zip.NewWriter(&jar)
+	w, err := z.Create("Hello.class")
+	if err == nil {
+		_, err = w.Write(class)
+	}
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return jar.Bytes()
+}
+
+func TestJars(t *testing.T) {
+	t.Parallel()
+	jar := compiled(t)
 	d := start(t)
 	c := connect(t, with(target(d, "dbfs:/zaffre"), map[string]any{"cluster": nil, "newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "n"}}))
 	upload(t, d, "/hello.jar", jar)
