@@ -19,14 +19,22 @@ import (
 	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
-// simulator builds the simulator once. It needs the official client, which its module downloads.
-var simulator = sync.OnceValues(func() (string, error) {
+// built is where the simulator is built; it goes with the tests.
+var built string
+
+func TestMain(m *testing.M) {
+	code := 1
 	dir, err := os.MkdirTemp("", "zaffre-databricks-")
-	if err != nil {
-		return "", err
+	if err == nil {
+		built = dir
+		code = m.Run()
 	}
-	return rig.BuildDatabricks(context.Background(), dir)
-})
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// simulator builds the simulator once. It needs the official client, which its module downloads.
+var simulator = sync.OnceValues(func() (string, error) { return rig.BuildDatabricks(context.Background(), built) })
 
 // start starts a workspace of the test's own.
 func start(t testing.TB) *rig.Databricks {

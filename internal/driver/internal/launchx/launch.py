@@ -5,6 +5,7 @@ the offsets at which they begin; the files of outputs and logs; and last end.jso
 nothing is left. A Python script runs in this process, so that it finds the engine's Spark; every other command is a
 process of its own.
 """
+import fcntl
 import json
 import os
 import runpy
@@ -122,6 +123,33 @@ class Log(threading.Thread):
         os.dup2(self.out, 2)
 
 
+class Work:
+    """A folder of this machine for the code, which is locked while it is in use."""
+
+    PREFIX = "zaffre-job-"
+
+    def __init__(self):
+        base = tempfile.gettempdir()
+        for name in os.listdir(base):
+            if name.startswith(self.PREFIX):
+                self.sweep(os.path.join(base, name))
+        self.path = tempfile.mkdtemp(prefix=self.PREFIX)
+        self.lock = open(os.path.join(self.path, "lock"), "w")
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+
+    def sweep(self, path):
+        """Removes what a launcher left that was killed."""
+        try:
+            with open(os.path.join(path, "lock")) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass  # it is in use, or another user's
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
 def unpack(files, place, work, code):
     """Puts the code into its folder."""
     opened = {}
@@ -186,8 +214,8 @@ def inside(run):
 class Job:
     """What runs, and what ends it: its time, who asks for its end, and the end of the engine that started it."""
 
-    def __init__(self, place, spec, code, log):
-        self.place, self.spec, self.code, self.log = place, spec, code, log
+    def __init__(self, place, spec, work, code, log):
+        self.place, self.spec, self.work, self.code, self.log = place, spec, work, code, log
         self.child, self.why, self.finished = None, None, False
         self.lock, self.over = threading.Lock(), threading.Event()
         self.parent = os.getppid()
@@ -201,6 +229,7 @@ class Job:
                 continue
             if os.getppid() != self.parent:
                 self.kill(signal.SIGKILL)
+                self.work.remove()
                 os._exit(1)
             if os.path.exists(self.place.path("cancel")):
                 return self.stop("canceled")
@@ -270,6 +299,7 @@ class Job:
             end["at"] = time.time()
             if not self.place.remote:
                 end["outputs"] = keep(self.code, self.place.path("out"))
+            self.work.remove()
             self.place.write("end.json", json.dumps(end).encode())
 
 
@@ -293,19 +323,18 @@ def main(where):
     place = Place(where)
     spec = json.loads(place.read("spec.json").decode())
     place.write("spec.json", b"{}")  # the variables may be secret, and are needed no more
-    work = tempfile.mkdtemp(prefix="zaffre-")
-    code = os.path.join(work, "code")
+    work = Work()
+    code = os.path.join(work.path, "code")
     for top in KEPT:
         os.makedirs(os.path.join(code, top))
-    unpack(spec["files"] or [], place, work, code)
+    unpack(spec["files"] or [], place, work.path, code)
     log = Log(None if place.remote else place.path("log"))
     log.start()
-    job = Job(place, spec, code, log)
+    job = Job(place, spec, work, code, log)
     place.write("began", b"%.3f" % time.time())
     threading.Thread(target=job.watch, daemon=True).start()
     end = job.perform()
     job.finish(end)
-    shutil.rmtree(work, ignore_errors=True)
     if job.why or end.get("exit") != 0:  # the task must fail too, and what is zero must not look like an exception
         sys.exit(end.get("exit") or 1)
 

@@ -68,16 +68,19 @@ type launch struct {
 	job    driver.Job
 	engine *exec.Cmd
 	done   chan error
+	tmp    string // the machine's folder for what is temporary
 }
 
-func start(t *testing.T, j driver.Job) *launch {
+func start(t *testing.T, j driver.Job) *launch { return startIn(t, t.TempDir(), j) }
+
+func startIn(t *testing.T, tmp string, j driver.Job) *launch {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("needs python3")
 	}
 	dir := folder(t.TempDir())
-	l := &launch{T: t, Folder: launchx.New(dir), job: j, done: make(chan error, 1)}
+	l := &launch{T: t, Folder: launchx.New(dir), job: j, done: make(chan error, 1), tmp: tmp}
 	l.Asks = true
 	l.job.Run = id.New()
 	l.job.ID = "z-" + l.job.Run + "-1"
@@ -85,6 +88,7 @@ func start(t *testing.T, j driver.Job) *launch {
 		t.Fatal(err)
 	}
 	l.engine = exec.Command("sh", "-c", `"$@" & wait $!`, "sh", python, dir.at(launchx.Launcher()), dir.at(launchx.JobFolder(l.job.ID)))
+	l.engine.Env = append(os.Environ(), "TMPDIR="+tmp)
 	if err := l.engine.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +129,15 @@ func (l *launch) log() string {
 	defer r.Close()
 	b, _ := io.ReadAll(r)
 	return string(b)
+}
+
+// leaves waits until that many folders are left on the machine.
+func (l *launch) leaves(n int) {
+	l.Helper()
+	l.until(func(launchx.Job) bool {
+		list, err := os.ReadDir(l.tmp)
+		return err == nil && len(list) == n
+	})
 }
 
 func (l *launch) says(text string) {
@@ -203,6 +216,7 @@ func TestAskedToEnd(t *testing.T) {
 			if err := <-l.done; err == nil {
 				t.Error("to the engine it ended well")
 			}
+			l.leaves(0)
 		})
 	}
 }
@@ -223,6 +237,26 @@ func TestTheEngineDies(t *testing.T) {
 	if j := l.until(func(j launchx.Job) bool { return j.There }); j.End != nil {
 		t.Errorf("it left the end %+v", j.End)
 	}
+	l.leaves(0)
+}
+
+// TestWhatAKilledOneLeft is removed by the next, and what is in use is not.
+func TestWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	first := start(t, python("import os; os.kill(os.getpid(), 9)"))
+	<-first.done
+	first.leaves(1)
+	second := startIn(t, first.tmp, python("import time; print('ready', flush=True); time.sleep(2)"))
+	second.says("ready")
+	second.leaves(1)
+	third := startIn(t, first.tmp, python("print('fine')"))
+	if st := third.end(); st.State != driver.JobDone {
+		t.Errorf("the third is %+v", st)
+	}
+	if st := second.end(); st.State != driver.JobDone {
+		t.Errorf("the second is %+v: %s", st, second.log())
+	}
+	second.leaves(0)
 }
 
 // TestStartedAgain: what the launcher took away is not written once more.
