@@ -211,6 +211,19 @@ func TestSecondCopyDoesNothing(t *testing.T) {
 	}
 }
 
+// written waits until the controller has written down the jobs that it has now.
+func written(t *testing.T) {
+	t.Helper()
+	now := time.Now()
+	name := filepath.Join(filepath.Dir(conf(t)), "state", "job_state")
+	for end := now.Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if info, err := os.Stat(name); err == nil && info.ModTime().After(now) {
+			return
+		}
+	}
+	t.Fatalf("the controller does not write %s", name)
+}
+
 // TestControllerKilled: killed -9 just after it started a job, the controller forgets that it did.
 func TestControllerKilled(t *testing.T) {
 	target := cluster(t)
@@ -218,6 +231,7 @@ func TestControllerKilled(t *testing.T) {
 	over := filepath.Join(t.TempDir(), "over")
 	j := job("sh", "-c", "until [ -e "+over+" ]; do sleep 0.1; done; echo done")
 	h := start(t, c, j)
+	written(t) // a controller that does not know the job at all has its node end it
 	await(t, c, h, "the job to run", running)
 	// What it forgot it starts again, finds it running, and takes the node out of service: "up" puts that back.
 	t.Cleanup(func() { engine(t, "up") })
