@@ -54,7 +54,7 @@ func Kind() driver.Kind {
 func document(v driver.View) map[string]any {
 	out := map[string]any{}
 	for _, path := range []string{optSlurm, optPartition} {
-		if s := text(v.Options[path]); s != "" {
+		if s := driver.Text(v.Options[path]); s != "" {
 			out[path] = s
 		}
 	}
@@ -96,9 +96,9 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{place: hostagent.Place{Host: host, Work: text(t.Options[optWork]), ID: t.ID}}
-	c.slurm = slurm{place: c.place, bin: text(t.Options[optBin]), conf: text(t.Options[optConf]), seen: newSeen()}
-	c.defaults = options{partition: text(t.Options[optPartition]), account: text(t.Options[optAccount]), qos: text(t.Options[optQOS])}
+	c := &conn{place: hostagent.Place{Host: host, Work: driver.Text(t.Options[optWork]), ID: t.ID}}
+	c.slurm = slurm{place: c.place, bin: driver.Text(t.Options[optBin]), conf: driver.Text(t.Options[optConf]), seen: newSeen()}
+	c.defaults = options{partition: driver.Text(t.Options[optPartition]), account: driver.Text(t.Options[optAccount]), qos: driver.Text(t.Options[optQOS])}
 	if err := c.defaults.check(); err != nil {
 		return nil, err
 	}
@@ -122,11 +122,6 @@ func imageFault() error {
 		Code: fault.Unsupported, Reason: "ImagesUnsupported", What: "the environment cannot be used on a Slurm cluster",
 		Why: "it names an image or a Dockerfile, and runs there are processes", Fix: "give the packages by conda or pip, without an image",
 	}
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 func optionFault(path, why, fix string) error {

@@ -48,7 +48,7 @@ func allowed() []string {
 func optionsOf(given map[string]any, def options) (options, error) {
 	number := func(path string) int64 { n, _ := given[path].(int64); return n }
 	or := func(path, or string) string {
-		if s := text(given[path]); s != "" {
+		if s := driver.Text(given[path]); s != "" {
 			return s
 		}
 		return or
@@ -68,7 +68,7 @@ func texts(v any) (out []string) {
 		return v
 	case []any:
 		for _, e := range v {
-			out = append(out, text(e))
+			out = append(out, driver.Text(e))
 		}
 	}
 	return out

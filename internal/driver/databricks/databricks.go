@@ -118,16 +118,16 @@ func (c *conn) Close() error {
 
 // connect checks the options. A URL or token that is not there is a check of Observe.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{id: t.ID, cluster: text(t.Options[optCluster])}
+	c := &conn{id: t.ID, cluster: driver.Text(t.Options[optCluster])}
 	c.newCluster, _ = t.Options[optNewCluster].(map[string]any)
 	if c.cluster != "" && c.newCluster != nil {
 		return nil, optionFault(optNewCluster, "a run has one cluster", "give either --cluster or --new-cluster")
 	}
-	folder := text(t.Options[optFolder])
+	folder := driver.Text(t.Options[optFolder])
 	if folder == "" {
 		folder = defaultFolder
 	}
-	if u := text(t.Options[optURL]); u != "" {
+	if u := driver.Text(t.Options[optURL]); u != "" {
 		base, why := restx.ParseURL(u, t.Secrets[optToken] != "")
 		if base != nil && base.Path != "" {
 			why = "it has a path; that of the workspace's start page has none"
@@ -160,23 +160,6 @@ func (c *conn) setFolder(folder string) error {
 	}
 	c.ours = launchx.New(c.files)
 	return nil
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-// texts reads an option that is a list of strings.
-func texts(v any) []string {
-	list, _ := v.([]any)
-	var out []string
-	for _, e := range list {
-		if s := text(e); s != "" {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 func optionFault(opt, why, fix string) error {

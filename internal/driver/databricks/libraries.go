@@ -30,12 +30,12 @@ func (c *conn) libraries(ctx context.Context, job driver.Job) ([]any, error) {
 		}
 		list = append(list, pypi(e.PyPI)...)
 	}
-	list = append(list, pypi(texts(job.Options[libPyPI]))...)
-	for _, m := range texts(job.Options[libMaven]) {
+	list = append(list, pypi(driver.Texts(job.Options[libPyPI]))...)
+	for _, m := range driver.Texts(job.Options[libMaven]) {
 		list = append(list, map[string]any{"maven": map[string]any{"coordinates": m}})
 	}
 	for _, o := range [][2]string{{libJar, "jar"}, {libWhl, "whl"}, {libEgg, "egg"}} {
-		for _, uri := range texts(job.Options[o[0]]) {
+		for _, uri := range driver.Texts(job.Options[o[0]]) {
 			list = append(list, map[string]any{o[1]: uri})
 		}
 	}

@@ -29,7 +29,7 @@ type task struct {
 
 // task makes the task of a job, or says why it cannot be one.
 func (c *conn) task(ctx context.Context, job driver.Job) (task, error) {
-	t := task{kind: text(job.Options[jobTask]), body: map[string]any{"task_key": taskKey}}
+	t := task{kind: driver.Text(job.Options[jobTask]), body: map[string]any{"task_key": taskKey}}
 	if t.kind == "" {
 		t.kind = taskPython
 	}
@@ -54,7 +54,7 @@ func (c *conn) task(ctx context.Context, job driver.Job) (task, error) {
 
 // placeOn chooses the cluster: the run's, or else the target's.
 func (c *conn) placeOn(t task, job driver.Job) error {
-	cluster, made := text(job.Options[optCluster]), map[string]any(nil)
+	cluster, made := driver.Text(job.Options[optCluster]), map[string]any(nil)
 	made, _ = job.Options[optNewCluster].(map[string]any)
 	if cluster == "" && made == nil {
 		cluster, made = c.cluster, c.newCluster

@@ -67,7 +67,7 @@ var _ interface {
 
 // connect checks the options. Spark is looked for by the first call.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{master: text(t.Options[optMaster]), queue: text(t.Options[optQueue]), python: text(t.Options[optPython])}
+	c := &conn{master: driver.Text(t.Options[optMaster]), queue: driver.Text(t.Options[optQueue]), python: driver.Text(t.Options[optPython])}
 	if c.master == "" {
 		c.master = onYARN
 	}
@@ -83,8 +83,8 @@ func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
 	if c.machine, err = sshhost.Connect(t); err != nil {
 		return nil, err
 	}
-	c.cluster = clusterOf(text(t.Options["resourceId"]), text(t.Options["address"]))
-	c.find = &finder{place: c.Place, home: text(t.Options[optSparkHome]), hadoop: text(t.Options[optHadoop]), gate: make(chan struct{}, 1), applications: map[string]application{}}
+	c.cluster = clusterOf(driver.Text(t.Options["resourceId"]), driver.Text(t.Options["address"]))
+	c.find = &finder{place: c.Place, home: driver.Text(t.Options[optSparkHome]), hadoop: driver.Text(t.Options[optHadoop]), gate: make(chan struct{}, 1), applications: map[string]application{}}
 	return c, nil
 }
 
@@ -114,11 +114,6 @@ func clusterOf(resource, address string) string {
 		return ""
 	}
 	return name
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 func optionFault(path, why, fix string) error {

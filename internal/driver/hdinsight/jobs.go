@@ -47,7 +47,7 @@ func (c *conn) submit(job driver.Job, s spark) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := text(job.Options[optMode])
+	mode := driver.Text(job.Options[optMode])
 	if err := c.checkMode(mode); err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (c *conn) submit(job driver.Job, s spark) ([]string, error) {
 	}
 	if modeOf(c.master) == onYARN {
 		out = append(out, "--conf", "spark.yarn.tags="+job.ID)
-		if queue := first(text(job.Options[optQueue]), c.queue); queue != "" {
+		if queue := first(driver.Text(job.Options[optQueue]), c.queue); queue != "" {
 			out = append(out, "--queue", queue)
 		}
 		out = append(out, c.yarnPython(job, mode)...)

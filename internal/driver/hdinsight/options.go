@@ -102,7 +102,7 @@ func words(v any) (out []string) {
 		return v
 	case []any:
 		for _, e := range v {
-			out = append(out, text(e))
+			out = append(out, driver.Text(e))
 		}
 	}
 	return out

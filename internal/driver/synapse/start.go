@@ -112,7 +112,7 @@ func (c *conn) submit(ctx context.Context, job driver.Job, jar bool, body map[st
 
 // body is the batch of a job, or why it cannot be one.
 func (c *conn) body(job driver.Job) (map[string]any, error) {
-	class := text(job.Options[jobClass])
+	class := driver.Text(job.Options[jobClass])
 	switch {
 	case c.rest == nil:
 		return nil, addressUnknown()
@@ -135,7 +135,7 @@ func (c *conn) body(job driver.Job) (map[string]any, error) {
 		b["args"] = []string{c.seenAs(launchx.JobFolder(job.ID))}
 	}
 	for _, o := range []string{jobJars, jobPyFiles, jobFiles, jobArchives} {
-		if list := texts(job.Options[o]); len(list) > 0 {
+		if list := driver.Texts(job.Options[o]); len(list) > 0 {
 			b[o] = list
 		}
 	}

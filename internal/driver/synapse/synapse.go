@@ -83,7 +83,7 @@ func amounts() []driver.Option {
 
 // document is what clients look for in an attached pool: the parts of its resource ID.
 func document(v driver.View) map[string]any {
-	r, err := id.ParseResource(text(v.Options[optResource]))
+	r, err := id.ParseResource(driver.Text(v.Options[optResource]))
 	if err != nil {
 		return map[string]any{}
 	}
@@ -120,15 +120,15 @@ func (c *conn) Close() error {
 
 // connect checks the options. A URL or login that is not there is a check of Observe.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{id: t.ID, folder: text(t.Options[optFolder])}
-	user, password, token := text(t.Options[optUser]), t.Secrets[optPassword], t.Secrets[optToken]
+	c := &conn{id: t.ID, folder: driver.Text(t.Options[optFolder])}
+	user, password, token := driver.Text(t.Options[optUser]), t.Secrets[optPassword], t.Secrets[optToken]
 	switch {
 	case password != "" && token != "":
 		return nil, optionFault(optToken, "there is a password too", "give one of --password-file and --bearer-token-file")
 	case password != "" && user == "":
 		return nil, optionFault(optUser, "there is a password, and nobody whose it is", "give --user")
 	}
-	if u := text(t.Options[optLivy]); u != "" {
+	if u := driver.Text(t.Options[optLivy]); u != "" {
 		base, why := restx.ParseURL(u, password+token != "")
 		if why != "" {
 			return nil, optionFault(optLivy, why, "give for example https://spark.example.com:8998")
@@ -163,7 +163,7 @@ func (c *conn) setFolder(t driver.Target) error {
 	if !path.IsAbs(c.folder) || path.Clean(c.folder) != c.folder || c.folder == "/" {
 		return optionFault(optFolder, "it is no absolute path", "give for example /shared/zaffre")
 	}
-	seen := text(t.Options[optFolderURL])
+	seen := driver.Text(t.Options[optFolderURL])
 	if seen == "" {
 		seen = (&url.URL{Scheme: "file", Path: c.folder}).String()
 	}
@@ -190,23 +190,6 @@ func (c *conn) setFolder(t driver.Target) error {
 
 // readsOnly reports whether the pool only reads our folder: the launcher then leaves nothing there.
 func (c *conn) readsOnly() bool { return c.there.Scheme != "file" }
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-// texts reads an option that is a list of strings.
-func texts(v any) []string {
-	list, _ := v.([]any)
-	var out []string
-	for _, e := range list {
-		if s := text(e); s != "" {
-			out = append(out, s)
-		}
-	}
-	return out
-}
 
 func optionFault(opt, why, fix string) error {
 	return &fault.Error{

@@ -129,7 +129,7 @@ func Connect(t driver.Target) (*Conn, error) {
 	if !ok {
 		timeout = 5 * time.Second
 	}
-	trust, err := sshx.ParseTrust(text(t.Options[optHostKey]), t.Pinned[PinHostKey])
+	trust, err := sshx.ParseTrust(driver.Text(t.Options[optHostKey]), t.Pinned[PinHostKey])
 	switch {
 	case err != nil:
 		return nil, err
@@ -139,12 +139,12 @@ func Connect(t driver.Target) (*Conn, error) {
 		return nil, optionFault(optPort, fmt.Sprintf("there is no port %d", port), "give the port of sshd, mostly 22")
 	case timeout < minTimeout || timeout > maxTimeout:
 		return nil, optionFault(optTimeout, fmt.Sprintf("it is not between %s and %s", minTimeout, maxTimeout), "give for example 10s")
-	case text(t.Options[optUser]) == "":
+	case driver.Text(t.Options[optUser]) == "":
 		return nil, optionFault(optUser, "it is empty", "give the user to log in as")
 	}
 	c.slots = int(slots)
 	c.config = sshx.Config{
-		Address: text(t.Options[optAddress]), Port: int(port), User: text(t.Options[optUser]), Trust: trust, Timeout: timeout,
+		Address: driver.Text(t.Options[optAddress]), Port: int(port), User: driver.Text(t.Options[optUser]), Trust: trust, Timeout: timeout,
 		Login: sshx.Login{Password: t.Secrets[optPassword], Key: t.Secrets[optKey], Passphrase: t.Secrets[optPassphrase]},
 	}
 	for _, below := range t.On[optVia] {
@@ -155,15 +155,10 @@ func Connect(t driver.Target) (*Conn, error) {
 		c.config.Via = append(c.config.Via, host)
 	}
 	c.shared = sshx.New(c.config)
-	c.Place = hostagent.Place{Host: c.shared, Work: text(t.Options[optWork]), ID: t.ID}
+	c.Place = hostagent.Place{Host: c.shared, Work: driver.Text(t.Options[optWork]), ID: t.ID}
 	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.Place.Start)}
 	c.jobs.Home, c.jobs.UV = t.Home, uvx.New(t.Tools)
 	return c, nil
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
 }
 
 func optionFault(path, why, fix string) error {
