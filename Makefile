@@ -1,28 +1,43 @@
 # make quickstart   train a first model, from nothing
 # make test         all tests; installs what they need, as far as it may
 # make check        what a change must pass: format, vet, staticcheck, layers, -race, generated files
-# make build        bin/zaffre, static, with the agents for amd64 and arm64 in it
+# make build        bin/zaffre, static, with the agents for amd64 and arm64 in it, and what runs U-SQL there
 # make bench        figures, beside the bare tools or a peer
-# make chaos        kills the server 1,000 times under load, and dies at 10,000 SQL statements
+# make faults       the tests of the domain while one SQL statement in 200 fails
+# make chaos        kills the server 1,000 times under load, dies at 10,000 SQL statements, and, as root, cuts links 100 times
 GO      ?= go
 KILLS   ?= 1000
+CUTS    ?= 100
 POINTS  ?= 10000
+FAULTS  ?= 0.005
 RACE    ?=
 TOOL     = $(GO) tool -modfile=tools/go.mod
 FLAGS    = -trimpath -ldflags "-s -w"
 AGENTS   = internal/agent/carry/bin
+SCRIPTS  = internal/usql/carry/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check format vet staticcheck layers race generate verify build agents bench chaos
+.PHONY: help quickstart test test-senders test-others check format vet staticcheck layers race generate verify build agents bench faults chaos
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 quickstart:
 	@$(GO) run ./cmd/zaffre quickstart
 
-test:
-	@bash test/setup.sh $(GO) test -timeout 30m ./...
+# The kinds that send the agent to others carry it in their tests, as a release does: a test binary that is its own agent
+# is ten times as large, and goes into each pod.
+SENDERS = ./internal/driver/kubernetes ./internal/driver/synapse ./internal/driver/batch ./internal/driver/hdinsight ./internal/driver/sshvm
+
+test: agents
+	@bash test/setup.sh $(MAKE) -s -k test-senders test-others
+
+test-senders:
+	$(GO) test -tags agents $(RACE) -timeout 60m $(SENDERS)
+
+# The longest first, so that it does not go on alone in the end.
+test-others:
+	$(GO) test $(RACE) -timeout 60m $$($(GO) list ./test/clients ./... | grep -vxF "$$($(GO) list $(SENDERS))")
 
 check: format vet staticcheck layers race verify
 
@@ -31,7 +46,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags agents ./internal/agent/... 2>/dev/null || { $(MAKE) -s agents && $(GO) vet -tags agents ./internal/agent/...; }
+	$(GO) vet -tags agents ./internal/agent/... ./internal/usql/... 2>/dev/null || { $(MAKE) -s agents && $(GO) vet -tags agents ./internal/agent/... ./internal/usql/...; }
 
 staticcheck:
 	$(TOOL) staticcheck ./...
@@ -40,7 +55,7 @@ layers:
 	$(GO) test ./internal/archtest
 
 race:
-	@bash test/setup.sh $(GO) test -race -timeout 60m ./...
+	@$(MAKE) -s test RACE=-race
 
 # The documents that are made from the source.
 generate:
@@ -54,6 +69,9 @@ verify:
 agents:
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build $(FLAGS) -tags nethttpomithttp2 -o $(AGENTS)/zaffre-agent-linux-amd64 ./cmd/zaffre-agent
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -tags nethttpomithttp2 -o $(AGENTS)/zaffre-agent-linux-arm64 ./cmd/zaffre-agent
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build $(FLAGS) -o $(SCRIPTS)/zaffre-usql-linux-amd64 ./cmd/zaffre-usql
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build $(FLAGS) -o $(SCRIPTS)/zaffre-usql-linux-arm64 ./cmd/zaffre-usql
+	gzip -9 -n -f $(AGENTS)/zaffre-agent-linux-amd64 $(AGENTS)/zaffre-agent-linux-arm64 $(SCRIPTS)/zaffre-usql-linux-amd64 $(SCRIPTS)/zaffre-usql-linux-arm64
 
 build: agents
 	CGO_ENABLED=0 $(GO) build $(FLAGS) -tags agents -o bin/zaffre ./cmd/zaffre
@@ -61,6 +79,12 @@ build: agents
 bench:
 	$(GO) run ./test/bench
 
+# TestKillPoints has databases of its own, which die instead.
+faults:
+	TEST_STORE_FAULTS=$(FAULTS) $(GO) test ./internal/run ./internal/compute ./internal/environment -skip KillPoints -count 1
+
 chaos:
 	ZAFFRE_KILL_POINTS=$(POINTS) $(GO) test ./internal/run -run KillPoints -count 1 -timeout 30m
 	$(GO) run ./test/chaos -kills $(KILLS)
+	@if [ "$(CUTS)" = 0 ]; then :; elif [ "$$(id -u)" != 0 ]; then echo "the links are cut only as root: skipped"; \
+	else $(GO) run ./test/chaos links -cuts $(CUTS); fi

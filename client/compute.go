@@ -11,7 +11,8 @@ type Removed struct {
 	Type    string `json:"type" doc:"folder, process, environment"`
 	Name    string `json:"name"`
 	Bytes   int64  `json:"bytes,omitempty"`
-	Removed bool   `json:"removed" doc:"false in a dry run, and for what could not be removed"`
+	Removed bool   `json:"removed" doc:"false in a dry run, and for what could not be removed, or not yet"`
+	Remedy  string `json:"remedy,omitempty" doc:"The command that removes by hand what could not be removed"`
 }
 
 // Computes lists the compute targets of a workspace, the implicit ones too.
@@ -51,7 +52,16 @@ type DetachOptions struct{ DryRun, Force bool }
 // DetachCompute detaches a target and returns what it removed from the machine. It is not repeated
 // when the server does not answer: the second answer would list nothing.
 func (c *Client) DetachCompute(ctx context.Context, ws, name string, o DetachOptions) ([]Removed, error) {
-	q := url.Values{}
+	return c.removeCompute(ctx, ws, name, o, url.Values{})
+}
+
+// DeleteCompute deletes a target that zaffre made, with what it stands for, and returns what goes. What is not
+// removed yet is on its way: read the target until it is not found. It is not repeated, as DetachCompute.
+func (c *Client) DeleteCompute(ctx context.Context, ws, name string, o DetachOptions) ([]Removed, error) {
+	return c.removeCompute(ctx, ws, name, o, url.Values{"delete": {"true"}})
+}
+
+func (c *Client) removeCompute(ctx context.Context, ws, name string, o DetachOptions, q url.Values) ([]Removed, error) {
 	if o.DryRun {
 		q.Set("dry_run", "true")
 	}

@@ -10,7 +10,7 @@ import (
 type InventoryEntry struct {
 	ResourceID string            `json:"resource_id" maxLength:"4096"`
 	Settings   map[string]string `json:"settings,omitempty" doc:"address, port, via, hostKey, user …; when adding, an empty one goes and those that are not named stay"`
-	Secrets    map[string]string `json:"secrets,omitempty" doc:"password, privateKey, passphrase, kubeconfig; only when adding: answers name them in sealed"`
+	Secrets    map[string]string `json:"secrets,omitempty" doc:"password, privateKey, passphrase, kubeconfig, accountKey, bearerToken, container; only when adding: answers name them in sealed"`
 	Sealed     []string          `json:"sealed,omitempty" readOnly:"true" doc:"Names of the secrets that there are"`
 	Allow      []string          `json:"allow,omitempty" doc:"Roles and names of callers that may use the entry, besides owners; when adding, absent keeps them, and none is every Contributor"`
 	Source     string            `json:"source,omitempty" readOnly:"true" doc:"Of an entry of the server's configuration file, which only changes there: where it stands"`

@@ -27,6 +27,9 @@ type Condition struct {
 	Since   time.Time `json:"since"`
 }
 
+// Silent reports whether it says that a machine does not answer.
+func (c Condition) Silent() bool { return c.Type == "Reachable" && !c.OK }
+
 // Page is the part that all lists share.
 type Page[T any] struct {
 	Items []T    `json:"items"`
@@ -75,6 +78,7 @@ type Option struct {
 	Required  bool   `json:"required,omitempty"`
 	Secret    bool   `json:"secret,omitempty"`
 	Immutable bool   `json:"immutable,omitempty"`
+	Only      string `json:"only,omitempty" enum:"attaching,making" doc:"The targets that take it: those that are attached, or those that zaffre makes; empty: all"`
 }
 
 // Kind is a kind of compute target.
@@ -87,6 +91,17 @@ type Kind struct {
 	Options      []Option `json:"options"`
 	JobOptions   []Option `json:"job_options,omitempty" doc:"What a run may say to the engine behind a target"`
 	Capabilities []string `json:"capabilities"`
+	Grants       string   `json:"grants,omitempty" doc:"What the engine's administrator grants to the server, for the engine's own tools; {PATH:TEXT} stands for an option, or TEXT where it is not given"`
+	GrantsFlag   string   `json:"grants_flag,omitempty" doc:"The flag of a command line that prints it"`
+
+	Provision *Provision `json:"provision,omitempty" doc:"How targets are made; missing where there is nothing to make"`
+}
+
+// Provision is what a kind says of targets that zaffre makes.
+type Provision struct {
+	Resource string `json:"resource,omitempty" doc:"The inventory's entry for this resource ID says where they are made, if the request does not"`
+	Grants   string `json:"grants,omitempty" doc:"As the kind's grants, for making"`
+	Example  string `json:"example,omitempty" doc:"Flags of a usual one"`
 }
 
 // Check is one named step of looking at a target.
@@ -116,6 +131,7 @@ type Compute struct {
 	Kind       string            `json:"kind"`
 	Options    map[string]any    `json:"options,omitempty" doc:"Settings of the kind, by option path"`
 	Shared     bool              `json:"shared,omitempty" doc:"It may stand for a computer that another target stands for"`
+	Made       bool              `json:"made,omitempty" doc:"zaffre makes what it stands for, and deletes that with it; it was not attached"`
 	Pin        map[string]string `json:"pin,omitempty" maxProperties:"8" doc:"What it is held to, such as its hostKey: what it showed first. When attaching: be held to this from the start; an update does not look at it"`
 	ID         string            `json:"id,omitempty" readOnly:"true"`
 	Implicit   bool              `json:"implicit,omitempty" readOnly:"true"`
@@ -127,7 +143,9 @@ type Compute struct {
 	Facts      map[string]string `json:"facts,omitempty" readOnly:"true"`
 	CreatedBy  string            `json:"created_by,omitempty" readOnly:"true"`
 	Created    time.Time         `json:"created,omitzero" readOnly:"true"`
-	Seen       time.Time         `json:"seen,omitzero" readOnly:"true"`
+	Running    int               `json:"running,omitempty" readOnly:"true" doc:"How many runs go on there"`
+	Seen       time.Time         `json:"seen,omitzero" readOnly:"true" doc:"When it was looked at last"`
+	Answered   time.Time         `json:"answered,omitzero" readOnly:"true" doc:"When it answered last"`
 }
 
 // Identity is what a machine proved to be before it was attached. Nothing of it is kept.
@@ -193,6 +211,7 @@ type RunRequest struct {
 	Memory      int64             `json:"memory_bytes,omitempty" minimum:"0"`
 	Priority    int               `json:"priority,omitempty" minimum:"-1000" maximum:"1000"`
 	Timeout     float64           `json:"timeout_seconds,omitempty" minimum:"0"`
+	LostAfter   float64           `json:"lost_after_seconds,omitempty" minimum:"0" doc:"Give an attempt up as lost when its target has not answered for so long; 0: never"`
 	Retries     int               `json:"retries,omitempty" minimum:"0" maximum:"100"`
 	Options     map[string]any    `json:"options,omitempty" doc:"What is said to the engine behind the target, by path: see job_options of its kind"`
 }
@@ -234,6 +253,7 @@ type Run struct {
 	Memory      int64             `json:"memory_bytes,omitempty"`
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     float64           `json:"timeout_seconds,omitempty"`
+	LostAfter   float64           `json:"lost_after_seconds,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
 	Options     map[string]any    `json:"options,omitempty"`
 	Params      map[string]string `json:"params,omitempty" doc:"What the run logged as parameters: they never change"`

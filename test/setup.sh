@@ -44,77 +44,49 @@ export ENGINES_DIR=${ENGINES_DIR:-$cache/engines}
 started=()
 stop() { for engine in "${started[@]}"; do bash "$here/engines/$engine.sh" down; done; }
 trap stop EXIT
-start() { # start ENGINE NAME: and take over what it says of itself
-  if ! bash "$here/engines/$1.sh" up; then
-    missing "$2" "it did not start"
-    return
-  fi
-  started+=("$1")
-  eval "$(bash "$here/engines/$1.sh" env)"
-}
 root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
-
-# PostgreSQL, a private one: root may install it, others need Debian's package.
-if [ -z "${TEST_POSTGRES_URL:-}" ]; then
-  if ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || root; then
-    start postgres postgres
+start() { # start ENGINE VARIABLE NEEDS CONDITION...: unless the variable names one already; and takes over what it says of itself
+  local engine=$1 variable=$2 needs=$3
+  [ -z "${!variable:-}" ] || return 0
+  if ! "${@:4}" >/dev/null 2>&1; then
+    missing "$engine" "$needs"
+  elif ! bash "$here/engines/$engine.sh" up; then
+    missing "$engine" "it did not start"
   else
-    missing postgres "install Debian's package postgresql, or run as root"
+    started+=("$engine")
+    eval "$(bash "$here/engines/$engine.sh" env)"
   fi
+}
+
+# Kubernetes takes minutes to build where that was not done yet: it goes on beside what follows.
+kubernetes=
+if [ -z "${TEST_KUBERNETES:-}" ] && root; then
+  bash "$here/engines/kubernetes.sh" install &
+  kubernetes=$!
 fi
 
-# Two machines behind OpenSSH, in network namespaces of their own: only root can make them.
-if [ -z "${TEST_SSHD:-}" ]; then
-  if root; then
-    start sshd sshd
-  else
-    missing sshd "it takes root to make network namespaces"
-  fi
-fi
-
-# A Docker Engine of its own, with base images: only root can start it.
-if [ -z "${TEST_DOCKER:-}" ]; then
-  if root; then
-    start docker docker
-  else
-    missing docker "it takes root to start a Docker Engine"
-  fi
-fi
-
-# Slurm on this machine: only root can install it.
-if [ -z "${TEST_SLURM:-}" ]; then
-  if root; then
-    start slurm slurm
-  else
-    missing slurm "it takes root to install Slurm"
-  fi
-fi
-
-# Spark, with an sshd by which this machine is its head node: only root can install them.
-if [ -z "${TEST_SPARK:-}" ]; then
-  if root; then
-    start spark spark
-  else
-    missing spark "it takes root to install a Java runtime and sshd"
-  fi
-fi
-
+postgresql() { ls /usr/lib/postgresql/*/bin/postgres || root; }
+start postgres TEST_POSTGRES_URL "install Debian's package postgresql, or run as root" postgresql
+# With an sshd by which this machine is Spark's head node.
+start spark TEST_SPARK "it takes root to install a Java runtime and sshd" root
+# Two machines in network namespaces of their own, with the Spark from above.
+export ENGINES_VM_SPARK=${ENGINES_VM_SPARK-${SPARK_HOME:-}}
+start sshd TEST_SSHD "it takes root to make network namespaces" root
+start docker TEST_DOCKER "it takes root to start a Docker Engine" root
+start slurm TEST_SLURM "it takes root to install Slurm" root
+start sparkconnect TEST_SPARK_CONNECT "it takes root to install a Java runtime" root
 # Programs for arm64, which the agent of such machines is tested with.
-if [ -z "${TEST_QEMU:-}" ]; then
-  if root; then
-    start qemu qemu
-  else
-    missing qemu "it takes root to register it with the kernel"
-  fi
-fi
-
-# A Livy over Spark, for batches: only root may install Java and Maven.
-if [ -z "${TEST_LIVY:-}" ]; then
-  if root; then
-    start livy livy
-  else
-    missing livy "it takes root to install Java and Maven"
-  fi
-fi
+start qemu TEST_QEMU "it takes root to register it with the kernel" root
+# For batches; its sessions are simulated, with Spark below and clients that are not ours.
+start livy TEST_LIVY "it takes root to install Java and Maven" root
+start livysessions TEST_LIVY_SESSIONS "it takes root to install Java" root
+# An emulator of Azure Storage, from npm.
+npm_or_root() { command -v npm || root; }
+start azurite TEST_AZURITE "install npm, or run as root" npm_or_root
+# The official client of Azure Batch, by whose models the tests' simulator of it checks what is sent.
+start azurebatch TEST_AZUREBATCH "python3 cannot make virtual environments" python3 -m venv --help
+# One node, in a network namespace of its own.
+[ -z "$kubernetes" ] || wait "$kubernetes" || true
+start kubernetes TEST_KUBERNETES "it takes root to start a node" root
 
 "$@"

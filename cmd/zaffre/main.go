@@ -1,4 +1,5 @@
-// Command zaffre is the server, the CLI and, by a hidden verb, the agent of the machine it runs on.
+// Command zaffre is the server, the CLI and, by hidden verbs, the agent of the machine it runs on and what it has run
+// scripts of U-SQL.
 package main
 
 import (
@@ -7,11 +8,17 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/agent"
 	"github.com/zaffre-ml/zaffre/internal/cli"
 	"github.com/zaffre-ml/zaffre/internal/server"
+	"github.com/zaffre-ml/zaffre/internal/usql/job"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == agent.Verb {
-		os.Exit(agent.Main(os.Args[2:]))
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case agent.Verb:
+			os.Exit(agent.Main(os.Args[2:]))
+		case job.Verb:
+			os.Exit(job.Main(os.Args[2:]))
+		}
 	}
 	os.Exit(cli.Main(os.Args[1:], cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,

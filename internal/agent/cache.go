@@ -1,10 +1,7 @@
 package agent
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,24 +26,29 @@ func (s *server) missing(in wire.Code) (wire.Hashes, error) {
 	if err != nil {
 		return wire.Hashes{}, err
 	}
-	return wire.Hashes{Hashes: s.lacking(files)}, nil
+	return s.lacking(files), nil
 }
 
-// lacking returns the hashes of the files that the cache has not, each once.
-func (s *server) lacking(files []wire.File) []string {
-	out, seen := []string{}, map[string]bool{}
+// lacking returns the hashes of the files that the cache has not, each once, and what has come of them.
+func (s *server) lacking(files []wire.File) wire.Hashes {
+	out, seen, parts := wire.Hashes{Hashes: []string{}, Begun: map[string]int64{}}, map[string]bool{}, s.parts()
 	for _, f := range files {
 		if !seen[f.Hash] && !s.has(f.Hash) {
-			out = append(out, f.Hash)
+			out.Hashes = append(out.Hashes, f.Hash)
+			if n := parts[f.Hash].size; n > 0 && n <= f.Size {
+				out.Begun[f.Hash] = n
+			}
 		}
 		seen[f.Hash] = true
 	}
 	return out
 }
 
+func (s *server) cached(hash string) string { return cachePath(filepath.Join(s.root, filesDir), hash) }
+
 // has reports whether the cache has a file, which then is one that was asked for.
 func (s *server) has(hash string) bool {
-	name := cachePath(filepath.Join(s.root, filesDir), hash)
+	name := s.cached(hash)
 	fi, err := os.Stat(name)
 	if err != nil {
 		return false
@@ -75,61 +77,6 @@ func readManifest(root, hash string) (files []wire.File, err error) {
 		}
 	}
 	return files, nil
-}
-
-// put takes files, each announced by its hash, until the end.
-func (s *server) put(c *call) error {
-	if err := c.Recv(&wire.Empty{}); err != nil {
-		return err
-	}
-	for {
-		var p wire.PutFile
-		more, err := c.RecvMore(&p)
-		if err != nil {
-			return err
-		}
-		if !more {
-			return c.Send(wire.Empty{})
-		}
-		c.NextBody()
-		if err := s.putFile(p.Hash, c); err != nil {
-			return err
-		}
-	}
-}
-
-// putFile puts one file into the cache, if it has the hash that was said.
-func (s *server) putFile(hash string, r io.Reader) error {
-	if !validHash(hash) {
-		return invalid(strconv.Quote(hash) + " is no hash")
-	}
-	name := cachePath(filepath.Join(s.root, filesDir), hash)
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return diskFault("keep a file", err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "put-")
-	if err != nil {
-		return diskFault("keep a file", err)
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, h), r); err != nil {
-		return diskFault("keep a file", err)
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != hash {
-		return &fault.Error{
-			Code: fault.Invalid, Reason: "HashMismatch", What: "a file of the code did not arrive",
-			Why: "its bytes hash to " + got + " instead of " + hash, Fix: "submit the run again; if it happens again, check the server's disk",
-		}
-	}
-	if err := f.Close(); err != nil {
-		return diskFault("keep a file", err)
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return diskFault("keep a file", err)
-	}
-	return nil
 }
 
 // checkCode refuses code of which the cache lacks anything.

@@ -28,6 +28,9 @@ func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 	} {
 		for _, dir := range s.folders(k.sub) {
 			it := wire.Item{Type: k.kind, Name: filepath.Base(dir), Bytes: sizeOf(dir)}
+			if k.kind == "job" {
+				s.describeHeld(dir, &it)
+			}
 			if !q.DryRun {
 				s.end(k.kind, dir)
 				it.Removed = removeAll(dir) == nil
@@ -54,11 +57,24 @@ func (s *server) clean(q wire.Clean) ([]wire.Item, error) {
 	return items, nil
 }
 
+// describeHeld says of a job that goes on what it was given, and how it is ended by hand.
+func (s *server) describeHeld(dir string, it *wire.Item) {
+	st, err := s.read(dir)
+	if err != nil || st.State != wire.JobPending && st.State != wire.JobRunning {
+		return
+	}
+	var sp spec
+	_, _ = readJSON(filepath.Join(dir, specFile), &sp)
+	it.End = "touch '" + strings.ReplaceAll(filepath.Join(dir, cancelFile), "'", `'\''`) + "'"
+	it.GPUs, it.Memory = sp.Job.GPUs, sp.Job.Memory
+}
+
 // end ends a job or a build now: its supervisor first, so that it cannot start anything.
 func (s *server) end(kind, dir string) {
 	switch kind {
 	case "job":
 		_ = os.Remove(filepath.Join(dir, specFile)) // no supervisor is made again
+		s.forgetArray(dir)
 	case "build":
 		_ = os.Remove(filepath.Join(dir, buildFile))
 	}
@@ -68,6 +84,13 @@ func (s *server) end(kind, dir string) {
 		}
 		_ = syscall.Kill(st.pid, syscall.SIGKILL)
 	}
+	for _, d := range append(taskFolders(dir), dir) {
+		endProcess(d)
+	}
+}
+
+// endProcess ends the process that stands in a folder.
+func endProcess(dir string) {
 	var p process
 	if ok, _ := readJSON(filepath.Join(dir, procFile), &p); ok && p.alive() {
 		for range 40 {
@@ -79,12 +102,12 @@ func (s *server) end(kind, dir string) {
 	}
 }
 
-// supervisorsOf returns the processes that watch over dir.
+// supervisorsOf returns the processes that watch over dir, or over a task in it.
 func supervisorsOf(dir string) (found []stat) {
 	for _, st := range allStats() {
 		b, err := os.ReadFile("/proc/" + strconv.Itoa(st.pid) + "/cmdline")
 		words := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
-		if err == nil && len(words) == 4 && words[1] == Verb && words[3] == dir {
+		if err == nil && len(words) == 4 && words[1] == Verb && jobOf(words[3]) == dir {
 			found = append(found, st)
 		}
 	}

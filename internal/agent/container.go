@@ -72,7 +72,7 @@ func (c *container) signal(sig syscall.Signal) {
 // remove removes the container, running or not.
 func (c *container) remove() error {
 	_, err := envbuild.Docker(context.Background(), "container", "rm", "--force", "--volumes", c.name)
-	if fault.ReasonOf(err) == "DockerRefused" && strings.Contains(err.Error(), "No such container") {
+	if refused(err, "No such container") {
 		return nil
 	}
 	return err
@@ -182,18 +182,34 @@ func (s *supervisor) create() error {
 	if err != nil {
 		return err
 	}
+	defer os.Remove(filepath.Join(s.dir, variablesFile))
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for err = s.tryCreate(ctx, cwd, e); refused(err, "Conflict.") && ctx.Err() == nil; err = s.tryCreate(ctx, cwd, e) {
+		// The Engine was still making the container of a supervisor that died, which is no container yet to remove.
+		time.Sleep(dockerPause / 10)
+		if err := s.box.remove(); err != nil {
+			return err
+		}
+	}
+	if refused(err, "No such image") {
+		return fmt.Errorf("the image %q is not on the machine; build the environment again", s.spec.Job.Image)
+	}
+	return err
+}
+
+func (s *supervisor) tryCreate(ctx context.Context, cwd string, e engine) error {
 	cmd, err := s.createCommand(cwd, e)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(filepath.Join(s.dir, variablesFile))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	_, err = envbuild.RunDocker(ctx, cmd)
-	if fault.ReasonOf(err) == "DockerRefused" && strings.Contains(err.Error(), "No such image") {
-		return fmt.Errorf("the image %q is not on the machine; build the environment again", s.spec.Job.Image)
-	}
 	return err
+}
+
+// refused reports whether the Engine refused something with these words.
+func refused(err error, words string) bool {
+	return fault.ReasonOf(err) == "DockerRefused" && strings.Contains(err.Error(), words)
 }
 
 // engine is what the Engine can do.

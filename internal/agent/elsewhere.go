@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,15 +14,23 @@ import (
 // beatEvery is how often the supervisor of a job that runs elsewhere says that it is there.
 const beatEvery = 10 * time.Second
 
-// runMain supervises the job in dir, which a scheduler started on this machine. A second copy does nothing: no
-// scheduler promises to start a job once.
+// attendFor is for how long a second copy sees no word of the first until it takes it for dead.
+const attendFor = 2*beatEvery + 5*time.Second
+
+// runMain supervises the job in dir, which a scheduler started on this machine. A second copy only waits for the first:
+// no scheduler promises to start a job once, and one that did it twice under one number ends both with either.
 func runMain(dir string) int {
-	if err := os.Mkdir(filepath.Join(dir, claimDir), 0o700); os.IsExist(err) {
-		fmt.Fprintln(os.Stderr, "the job was begun before: nothing is done")
-		return 0
-	} else if err != nil {
+	first, err := claim(dir)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "begin the job:", err)
 		return 1
+	}
+	if !first {
+		fmt.Fprintln(os.Stderr, "the job was begun before: its end is waited for")
+		if !attend(dir) {
+			return 0
+		}
+		return endOf(dir)
 	}
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	s := &supervisor{dir: dir, wake: make(chan struct{}, 1), oom: oomKills()}
@@ -32,6 +39,49 @@ func runMain(dir string) int {
 		return 1
 	}
 	return endOf(dir)
+}
+
+// attend waits until a job has ended that another copy began, or nothing is heard of it any more.
+func attend(dir string) (ended bool) {
+	heard, at := beatOf(dir), time.Now()
+	for time.Since(at) < attendFor && exists(dir) {
+		if exists(filepath.Join(dir, exitFile)) {
+			return true
+		}
+		time.Sleep(beatEvery / 50)
+		if now := beatOf(dir); !now.Equal(heard) {
+			heard, at = now, time.Now()
+		}
+	}
+	return false
+}
+
+// beatOf is when a job last said that it is there, or was begun, by the clock of its file system; zero: it was not.
+func beatOf(dir string) time.Time {
+	for _, name := range []string{beatFile, claimDir} {
+		if fi, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fi.ModTime()
+		}
+	}
+	return time.Time{}
+}
+
+// claim begins a job, or a task, once. A task makes its folder, where the job is still there and has not ended.
+func claim(dir string) (first bool, err error) {
+	if job := jobOf(dir); job != dir {
+		if exists(filepath.Join(job, exitFile)) {
+			return false, nil
+		}
+		_ = os.Mkdir(filepath.Join(job, claimDir), 0o700) // it was begun by one of its tasks
+		if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+			return false, err
+		}
+	}
+	err = os.Mkdir(filepath.Join(dir, claimDir), 0o700)
+	if os.IsExist(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // endOf returns the exit code by which the scheduler learns how the job ended.
@@ -51,7 +101,7 @@ func (s *supervisor) runHere() error {
 		return err
 	}
 	defer f.Close()
-	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // not every shared file system has locks: the claim is what counts
+	_ = lock(f) // not every shared file system has locks: the claim is what counts
 	s.lock = int(f.Fd())
 	stop := s.beat()
 	defer stop()
@@ -87,6 +137,9 @@ func (s *supervisor) superseded() (why string) {
 
 // readElsewhere reads the files of a job that runs elsewhere, or is to.
 func (s *server) readElsewhere(dir string) (wire.Status, error) {
+	if a, err := s.arrayOf(dir); a != nil || err != nil {
+		return s.readArray(a, err)
+	}
 	st := wire.Status{State: wire.JobPending, Claimed: exists(filepath.Join(dir, claimDir)), Asked: exists(filepath.Join(dir, cancelFile))}
 	var p process
 	ok, err := readJSON(filepath.Join(dir, procFile), &p)
@@ -97,26 +150,28 @@ func (s *server) readElsewhere(dir string) (wire.Status, error) {
 		st.State, st.Started = wire.JobRunning, p.Started
 	}
 	if st.Claimed {
-		st.Silent = s.silence(dir)
+		st.Silent = silence(dir, s.now())
 	}
 	return st, nil
 }
 
-// silence returns for how long a job has said nothing, by the clock of the file system that both share.
-func (s *server) silence(dir string) time.Duration {
+// now returns the time by the clock of the file system that jobs elsewhere share with us; zero where it does not say.
+func (s *server) now() (t time.Time) {
 	name := filepath.Join(s.root, nowFile)
 	_ = os.WriteFile(name, []byte("."), 0o600)
-	now, err := os.Stat(name)
-	if err != nil {
+	if fi, err := os.Stat(name); err == nil {
+		t = fi.ModTime()
+	}
+	return t
+}
+
+// silence returns for how long a job has said nothing at a time of that clock.
+func silence(dir string, now time.Time) time.Duration {
+	beat := beatOf(dir)
+	if beat.IsZero() {
 		return 0
 	}
-	beat, err := os.Stat(filepath.Join(dir, beatFile))
-	if err != nil {
-		if beat, err = os.Stat(filepath.Join(dir, claimDir)); err != nil {
-			return 0
-		}
-	}
-	return max(0, now.ModTime().Sub(beat.ModTime()))
+	return max(0, now.Sub(beat))
 }
 
 // settle writes how a job ended, unless it did so itself, and returns what stands there.

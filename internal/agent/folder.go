@@ -21,6 +21,7 @@ const (
 	exitFile   = "exit.json"   // how it ended; written once
 	cancelFile = "cancel"      // its presence asks for the end
 	reapFile   = "reaped.json" // how it ended, seen by the agent after its supervisor was killed
+	oweFile    = "owed.json"   // pid of the agent that will write that
 	codeDir    = "code"
 
 	// Of a job that runs elsewhere.
@@ -28,6 +29,12 @@ const (
 	claimDir      = "claim"     // made by the first copy that was started: others do nothing
 	beatFile      = "beat"      // written again and again by its supervisor
 	nowFile       = "now"       // written by the agent, to tell the time of the file system
+
+	// Of a job that has tasks.
+	tasksDir    = "tasks"      // a folder for each, by its index, which it makes itself: as a job that runs elsewhere has one
+	eventsDir   = "events"     // what they say: INDEX.began and INDEX.ended, each written once
+	journalFile = "journal"    // what the agent took of that, in an order that stays; the log is made from it
+	arrayLock   = "array.lock" // flock, held while that is written
 )
 
 // The folders below the agent's root.
@@ -39,6 +46,8 @@ const (
 	wakeDir   = "wake"
 	trashDir  = "trash"
 	agentLog  = "agent.log"
+
+	leavingFile = "leaving" // its presence says that somebody ends the machine, such as a pod: what fails from then on is lost
 )
 
 // spec is what spec.json holds.
@@ -79,8 +88,16 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// rootOf returns the agent's root of a folder in jobs or envs.
-func rootOf(dir string) string { return filepath.Dir(filepath.Dir(dir)) }
+// rootOf returns the agent's root of a folder in jobs or envs, or of a task.
+func rootOf(dir string) string { return filepath.Dir(filepath.Dir(jobOf(dir))) }
+
+// jobOf returns the folder of the job whose folder, or whose task's folder, dir is.
+func jobOf(dir string) string {
+	if up := filepath.Dir(dir); filepath.Base(up) == tasksDir {
+		return filepath.Dir(up)
+	}
+	return dir
+}
 
 // removeAll removes a tree even where a job took away its own permissions.
 func removeAll(dir string) error {

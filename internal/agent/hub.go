@@ -41,23 +41,29 @@ func poke(fifo, text string) error {
 
 // hub hands what supervisors tell to whoever listens in this process.
 type hub struct {
+	name string
 	fifo *os.File
 	mu   sync.Mutex
 	subs map[chan string]string // the name it wants; "": all
 }
 
 func newHub(root string) (*hub, error) {
-	name := filepath.Join(root, wakeDir, strconv.Itoa(os.Getpid()))
-	_ = os.Remove(name) // of a process before us with the same pid
-	if err := syscall.Mkfifo(name, 0o600); err != nil {
+	pid := strconv.Itoa(os.Getpid())
+	own := filepath.Join(root, wakeDir+"."+pid) // where nobody takes it for one without a reader
+	_ = os.Remove(own)                          // of a process before us with the same pid
+	if err := syscall.Mkfifo(own, 0o600); err != nil {
 		return nil, err
 	}
 	// Open for writing too: it never ends.
-	f, err := os.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(own, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	h := &hub{fifo: f, subs: map[chan string]string{}}
+	name := filepath.Join(root, wakeDir, pid)
+	if err := os.Rename(own, name); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	h := &hub{name: name, fifo: f, subs: map[chan string]string{}}
 	go h.listen()
 	return h, nil
 }
@@ -96,6 +102,6 @@ func (h *hub) subscribe(name string, size int) (changes <-chan string, stop func
 }
 
 func (h *hub) close() {
-	_ = os.Remove(h.fifo.Name())
+	_ = os.Remove(h.name)
 	_ = h.fifo.Close()
 }

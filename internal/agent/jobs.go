@@ -5,13 +5,15 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/envbuild"
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
+
+// startingFor is for how long a call waits for another that starts the same job.
+const startingFor = 5 * time.Second
 
 func (s *server) jobDir(job string) (string, error) {
 	if !validName(job) {
@@ -33,12 +35,12 @@ func (s *server) start(j wire.Job) (out wire.Empty, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return out, diskFault("start the job", err)
 	}
-	lock, err := lockOf(dir)
+	name := filepath.Join(dir, specFile)
+	lock, err := startLock(dir)
 	if err != nil || lock == nil { // nil: it has a supervisor
 		return out, err
 	}
 	defer lock.Close()
-	name := filepath.Join(dir, specFile)
 	if exists(filepath.Join(dir, exitFile)) {
 		return out, nil
 	}
@@ -61,6 +63,28 @@ func (s *server) start(j wire.Job) (out wire.Empty, err error) {
 	return out, s.supervise(dir, lock)
 }
 
+// startLock is lockOf for a call that starts a job. Another call may hold the lock that has not written the job down yet:
+// it is waited for, since who took the job for started would find no record of it.
+func startLock(dir string) (*os.File, error) {
+	for end := time.Now().Add(startingFor); ; time.Sleep(startingFor / 1000) {
+		lock, err := lockOf(dir)
+		switch {
+		case err != nil || lock != nil || exists(filepath.Join(dir, specFile)):
+			return lock, err
+		case time.Now().After(end):
+			return nil, startingFault()
+		}
+	}
+}
+
+// startingFault says that another call is slow to write the job down, or stuck.
+func startingFault() error {
+	return &fault.Error{
+		Code: fault.Unavailable, Reason: "JobStarting", What: "the job cannot be started twice",
+		Why: "an earlier call is starting it at this moment", Fix: "nothing: it is tried again",
+	}
+}
+
 func (s *server) writeSpec(name string, j wire.Job) error {
 	if err := s.checkCode(j.Manifest); err != nil {
 		return err
@@ -75,8 +99,8 @@ func (s *server) writeSpec(name string, j wire.Job) error {
 				return startFault(err)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(filepath.Dir(name), elsewhereFile), nil, 0o600); err != nil {
-			return diskFault("start the job", err)
+		if err := layElsewhere(filepath.Dir(name), j); err != nil {
+			return err
 		}
 		sp.BootID = ""
 	}
@@ -114,7 +138,7 @@ func lockOf(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, diskFault("lock the job", err)
 	}
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	if lock(f) != nil {
 		f.Close()
 		return nil, nil
 	}
@@ -197,12 +221,16 @@ func (s *server) release(ref wire.JobRef) (out wire.Empty, err error) {
 			Why: "it has not ended", Fix: "cancel it, and release it when it has ended",
 		}
 	}
+	if err := s.settled(dir); err != nil {
+		return out, err
+	}
 	var sp spec
 	if ok, err := readJSON(filepath.Join(dir, specFile), &sp); ok && err == nil {
 		if err := s.retire(sp.Job); err != nil {
 			return out, err
 		}
 	}
+	s.forgetArray(dir)
 	to := filepath.Join(s.root, trashDir, ref.Job+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
 	if err := os.Rename(dir, to); err != nil && !os.IsNotExist(err) {
 		return out, diskFault("release the job", err)

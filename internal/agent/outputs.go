@@ -25,13 +25,30 @@ func (s *server) outputs(ref wire.JobRef) ([]wire.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := outputsIn(filepath.Join(dir, codeDir))
+	for _, task := range taskFolders(dir) {
+		var more []wire.File
+		if err == nil {
+			more, err = outputsOfTask(task)
+		}
+		list = append(list, more...)
+	}
+	if err != nil {
+		return nil, diskFault("list the outputs", err)
+	}
+	slices.SortFunc(list, func(a, b wire.File) int { return strings.Compare(a.Path, b.Path) })
+	return list, nil
+}
+
+// outputsIn lists what a process left below its code.
+func outputsIn(code string) ([]wire.File, error) {
 	list := []wire.File{}
-	root, err := os.OpenRoot(filepath.Join(dir, codeDir))
+	root, err := os.OpenRoot(code)
 	if os.IsNotExist(err) {
 		return list, nil
 	}
 	if err != nil {
-		return nil, diskFault("list the outputs", err)
+		return nil, err
 	}
 	defer root.Close()
 	for _, d := range outputDirs {
@@ -45,7 +62,6 @@ func (s *server) outputs(ref wire.JobRef) ([]wire.File, error) {
 			return nil
 		})
 	}
-	slices.SortFunc(list, func(a, b wire.File) int { return strings.Compare(a.Path, b.Path) })
 	return list, nil
 }
 
@@ -59,12 +75,13 @@ func (s *server) output(c *call, ref wire.JobRef) error {
 	if !slices.Contains(outputDirs[:], top) || !filepath.IsLocal(ref.Name) {
 		return notFound("OutputUnknown", "there is no such output", strconv.Quote(ref.Name)+" lies outside of outputs and logs")
 	}
-	root, err := os.OpenRoot(filepath.Join(dir, codeDir))
+	folder, name := placeOf(dir, ref.Name)
+	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return notFound("OutputUnknown", "there is no such output", "the machine has no files of the job")
 	}
 	defer root.Close()
-	f, err := openRegular(root, ref.Name)
+	f, err := openRegular(root, name)
 	if err != nil {
 		return notFound("OutputUnknown", "there is no such output", "the job left no file "+strconv.Quote(ref.Name))
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
+	shared "github.com/zaffre-ml/zaffre/internal/relay"
 )
 
 // The files of a job whose process reaches the server.
@@ -40,6 +41,7 @@ type relay struct {
 	root, token string
 	identity    relayIdentity
 	cache       relayCache
+	*keeper
 }
 
 // openRelay opens the job's relay, if it has one, and puts its address into the job's variables. A supervisor
@@ -55,7 +57,7 @@ func (s *supervisor) openRelay() error {
 		return fmt.Errorf("open the relay: %w", err)
 	}
 	cert, err := r.identity.certificate()
-	if err := errors.Join(err, layHook(r.root)); err != nil {
+	if err := errors.Join(err, layHook(r.root), s.openKeeper(r)); err != nil {
 		return err
 	}
 	h := &http.Server{
@@ -129,6 +131,10 @@ func (r *relay) handler() http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL.Scheme, p.Out.URL.Host, p.Out.Host = "http", "home", p.In.Host // addresses in answers lead here again
+			for _, name := range []string{shared.Lane, shared.Sequence} {
+				p.Out.Header.Del(name)
+			}
+			r.stamp(p.Out.Header)
 		},
 		Transport: &http.Transport{
 			DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return r.dial(ctx) },
@@ -149,7 +155,14 @@ func (r *relay) handler() http.Handler {
 			refuse(w, http.StatusUnauthorized, "RunTokenMissing", "the relay of a run lets in only who has the run's token")
 			return
 		}
-		if r.cache.has(req) {
+		if kind, ok := shared.Find(req.Method, req.URL.EscapedPath()); ok && r.hasToken(req) && r.write(w, req, kind) {
+			return // others have nothing sent with the run's token
+		}
+		kept := r.cache.has(req)
+		if !kept && shared.Follows(req.URL.Path) && !r.follow(w, req) {
+			return
+		}
+		if kept {
 			ctx, cancel := context.WithTimeout(context.WithValue(req.Context(), patience{}, relayPause), keptWithin)
 			defer cancel()
 			req = req.WithContext(ctx)
@@ -165,11 +178,7 @@ func (r *relay) isHost(host string) bool {
 // allows reports whether a request has the run's token, or is one that needs none: clients learn where they are
 // without one, and an address that is signed says itself what may be done with it.
 func (r *relay) allows(req *http.Request) bool {
-	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(strings.TrimSpace(token)), []byte(r.token)) == 1 {
-		return true
-	}
-	if _, password, ok := req.BasicAuth(); ok && subtle.ConstantTimeCompare([]byte(password), []byte(r.token)) == 1 {
+	if r.hasToken(req) {
 		return true
 	}
 	path := req.URL.Path
@@ -178,6 +187,15 @@ func (r *relay) allows(req *http.Request) bool {
 	}
 	return isOpen(path) || strings.HasPrefix(path, "/zblob/") && req.URL.Query().Has("sig") ||
 		strings.Contains(path, "/mlflow-artifacts/artifacts/zs_")
+}
+
+func (r *relay) hasToken(req *http.Request) bool {
+	scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(strings.TrimSpace(token)), []byte(r.token)) == 1 {
+		return true
+	}
+	_, password, ok := req.BasicAuth()
+	return ok && subtle.ConstantTimeCompare([]byte(password), []byte(r.token)) == 1
 }
 
 // isOpen reports whether anybody may ask, of the server too: where the clouds and the data plane are.

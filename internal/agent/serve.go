@@ -28,6 +28,10 @@ type server struct {
 	mu     sync.Mutex
 	live   map[string]bool // folders whose supervisor is our child
 	deaths map[string]int  // supervisors that died before the end, by folder
+	arrays map[string]*array
+
+	sending map[string]chan struct{} // folders whose rest is on its way to the server, or waits for its turn
+	senders chan struct{}            // holds one for each that is on its way
 }
 
 // serveMain serves on the standard input and output until the input ends.
@@ -35,6 +39,9 @@ func serveMain(root string) int {
 	s, err := newServer(root)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "zaffre-agent:", err)
+		if session, failed := yamux.Server(stdio{}, wire.Channel()); failed == nil {
+			turnAway(session, err)
+		}
 		return 1
 	}
 	defer s.hub.close()
@@ -71,7 +78,10 @@ func newServer(root string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{root: root, boot: bootID(), log: log, hub: h, live: map[string]bool{}, deaths: map[string]int{}}
+	s := &server{
+		root: root, boot: bootID(), log: log, hub: h, live: map[string]bool{}, deaths: map[string]int{}, arrays: map[string]*array{},
+		sending: map[string]chan struct{}{}, senders: make(chan struct{}, sendAtOnce),
+	}
 	s.python = sync.OnceValue(realPython)
 	return s, nil
 }
@@ -97,10 +107,12 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 	if err != nil {
 		return err
 	}
-	defer session.Close()
+	// Close waits for who reads, whom a link that was cut leaves waiting for what never comes: nobody waits for it.
+	defer func() { go session.Close() }()
 	for name, begin := range map[string]func(*yamux.Stream) error{homeSocket: toHome, askSocket: asIs} {
 		l, err := listenIn(s.root, name)
 		if err != nil {
+			turnAway(session, err)
 			return err
 		}
 		defer l.Close()
@@ -108,7 +120,7 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 	}
 	var opened io.Closer
 	s.door = sync.OnceValue(func() (err error) {
-		opened, err = openDoor(s.root, session)
+		opened, err = openDoor(s.root, session, s.hub.publish)
 		return err
 	})
 	if exists(filepath.Join(s.root, doorMarker)) {
@@ -119,6 +131,7 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 			opened.Close()
 		}
 	}()
+	s.sendRests()
 	for {
 		st, err := session.AcceptStream()
 		if err != nil {
@@ -128,6 +141,24 @@ func (s *server) serve(rw io.ReadWriteCloser) error {
 			return err
 		}
 		go s.answer(st)
+	}
+}
+
+// turnAway answers whoever asks that the agent cannot start, as on a full disk: to end without a word is silence.
+func turnAway(session *yamux.Session, why error) {
+	why = diskFault("start", why)
+	for {
+		st, err := session.AcceptStream()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer st.Close()
+			var req wire.Request
+			if c := wire.NewStream(st); c.Recv(&req) == nil {
+				_ = c.SendFault(why)
+			}
+		}()
 	}
 }
 
@@ -166,7 +197,10 @@ func (s *server) operations() map[string]func(*call) error {
 		wire.OpPoll:        one(s.poll),
 		wire.OpCancel:      one(s.cancel),
 		wire.OpRelease:     one(s.release),
+		wire.OpSent:        one(s.sent),
 		wire.OpSettle:      one(s.settle),
+		wire.OpTasks:       one(s.tasks),
+		wire.OpSettleTasks: one(s.settleTasks),
 		wire.OpLog:         stream(s.readLog),
 		wire.OpWatch:       stream(s.watchJobs),
 		wire.OpOutputs:     one(s.outputs),

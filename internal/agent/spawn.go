@@ -59,10 +59,13 @@ func (s *server) follow(pid int, verb, dir string) {
 		s.mu.Lock()
 		delete(s.deaths, dir)
 		s.mu.Unlock()
+		if verb == "supervise" {
+			s.sendRestsOf(dir)
+		}
 		return
 	}
 	if verb == "supervise" {
-		go s.bury(dir)
+		s.bury(dir)
 	}
 	s.mu.Lock()
 	s.deaths[dir]++
@@ -82,26 +85,40 @@ func done(verb, dir string) bool {
 	return !exists(filepath.Join(dir, specFile)) || exists(filepath.Join(dir, exitFile))
 }
 
-// bury waits for the process of a job whose supervisor was killed, which is our child by then,
-// and writes down how it ended for the next supervisor.
+// bury has how the process of a job ends whose supervisor was killed, and which is our child by then, written down for
+// the next supervisor. That one learns at once whether somebody will: see witness.
 func (s *server) bury(dir string) {
 	var p process
 	if ok, _ := readJSON(filepath.Join(dir, procFile), &p); !ok || p.BootID != s.boot || p.PID == 0 { // 0: a container
 		return
 	}
-	if ws, ok := waitFor(p.PID); ok {
+	var ws syscall.WaitStatus
+	switch pid, err := wait4(p.PID, &ws, syscall.WNOHANG); {
+	case err != nil: // it is no child of ours
+	case pid == p.PID:
 		_ = writeJSON(filepath.Join(dir, reapFile), uint32(ws))
+	default:
+		_ = writeJSON(filepath.Join(dir, oweFile), os.Getpid())
+		go func() {
+			if ws, ok := waitFor(p.PID); ok {
+				_ = writeJSON(filepath.Join(dir, reapFile), uint32(ws))
+			}
+		}()
+	}
+}
+
+func wait4(pid int, ws *syscall.WaitStatus, options int) (got int, err error) {
+	for {
+		if got, err = syscall.Wait4(pid, ws, options, nil); err != syscall.EINTR {
+			return got, err
+		}
 	}
 }
 
 // waitFor waits for a child.
 func waitFor(pid int) (ws syscall.WaitStatus, ok bool) {
-	for {
-		_, err := syscall.Wait4(pid, &ws, 0, nil)
-		if err != syscall.EINTR {
-			return ws, err == nil
-		}
-	}
+	_, err := wait4(pid, &ws, 0)
+	return ws, err == nil
 }
 
 // ensure gives a job a supervisor if it has none and is not done, and reports whether it did.

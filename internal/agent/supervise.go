@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -39,6 +40,8 @@ type supervisor struct {
 	box   *container    // the job runs in it, not as a process of ours; nil: it does not
 	oom   int64         // times the kernel had killed in our control group, at the start
 	lock  int           // the open lock file
+
+	closeKeeper func() // ends the keeping of writes; nil: there is none
 }
 
 // superviseMain watches over the job in dir until it ended.
@@ -68,7 +71,7 @@ func (s *supervisor) run() error {
 	if exists(filepath.Join(s.dir, exitFile)) {
 		return nil
 	}
-	if ok, err := readJSON(filepath.Join(s.dir, specFile), &s.spec); err != nil || !ok {
+	if ok, err := readJSON(filepath.Join(jobOf(s.dir), specFile), &s.spec); err != nil || !ok {
 		return fmt.Errorf("read spec: %v", err)
 	}
 	if s.spec.Job.Elsewhere {
@@ -99,6 +102,7 @@ func (s *supervisor) run() error {
 	if why := s.start(); why != "" {
 		return s.finish(wire.Status{State: wire.JobFailed, Reason: "NotStarted", Message: why})
 	}
+	s.noteBegin()
 	s.tell()
 	return s.finish(s.watch(s.reap()))
 }
@@ -114,8 +118,10 @@ func (s *supervisor) takeOver() (st wire.Status, ok bool, err error) {
 	if mayHaveRun(name) || st.State == wire.JobCanceled {
 		return st, true, nil
 	}
-	if err := os.RemoveAll(filepath.Join(s.dir, reapFile)); err != nil {
-		return st, false, err
+	for _, name := range []string{oweFile, reapFile} {
+		if err := os.RemoveAll(filepath.Join(s.dir, name)); err != nil {
+			return st, false, err
+		}
 	}
 	s.proc = process{}
 	return st, false, os.Remove(name)
@@ -144,26 +150,43 @@ func (s *supervisor) listen() error {
 	return err
 }
 
-func (s *supervisor) canceled() bool { return exists(filepath.Join(s.dir, cancelFile)) }
+func (s *supervisor) canceled() bool { return exists(filepath.Join(jobOf(s.dir), cancelFile)) }
 
 // finish writes how the job ended, once.
 func (s *supervisor) finish(st wire.Status) error {
 	st.Ended = time.Now().UTC()
-	for writeJSON(filepath.Join(s.dir, exitFile), st) != nil {
+	name := filepath.Join(s.dir, exitFile)
+	for errors.Join(writeJSON(name+".new", st), s.noteEnd(st)) != nil {
 		if !exists(s.dir) {
 			return nil // cleaned away
 		}
-		time.Sleep(fullPause) // a full disk: only we know how it ended
+		time.Sleep(fullPause) // a full disk: only we know how it ended, and sending what waits makes room
 	}
-	s.tell()
+	if s.closeKeeper != nil {
+		s.closeKeeper() // from now on the agent sends what waits
+	}
+	if err := os.Rename(name+".new", name); err != nil && exists(s.dir) {
+		return err
+	}
+	<-s.tell()
 	return nil
 }
 
-// tell says that the job may have changed. Nobody on this machine listens for one that runs elsewhere.
-func (s *supervisor) tell() {
+// tell says that the job may have changed, and returns a channel that is closed once that is said. The agent of one that
+// runs elsewhere hears it by its door, or looks by itself.
+func (s *supervisor) tell() <-chan struct{} {
+	done := make(chan struct{})
+	root, job := rootOf(s.dir), filepath.Base(jobOf(s.dir))
 	if !s.spec.Job.Elsewhere {
-		tell(rootOf(s.dir), filepath.Base(s.dir))
+		tell(root, job)
+		close(done)
+		return done
 	}
+	go func() {
+		_ = tellDoor(root, job)
+		close(done)
+	}()
+	return done
 }
 
 // start lays the code and starts the process; why is in the user's terms where that cannot be.

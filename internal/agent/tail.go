@@ -31,7 +31,9 @@ func (s *server) readLog(c *call, ref wire.JobRef) error {
 	}
 	return s.tail(c, tailed{
 		name: ref.Job, file: filepath.Join(dir, logFile), offset: ref.Offset,
-		complete: func() bool { // looked at often: no more than two files
+		done: func(offset int64) { wasRead(dir, offset) },
+		complete: func() bool { // looked at often: no more than two files, and an array now and then
+			s.glance(dir)
 			return st.State == wire.JobLost || exists(filepath.Join(dir, exitFile)) || !exists(filepath.Join(dir, specFile))
 		},
 	})
@@ -42,6 +44,7 @@ type tailed struct {
 	name, file string // name: of its changes
 	offset     int64
 	complete   func() bool
+	done       func(offset int64) // is called when all of it was sent; nil: nobody asks
 }
 
 // tail sends the file from the offset on as a body, as it grows.
@@ -58,7 +61,7 @@ func (s *server) tail(c *call, t tailed) error {
 		last := t.complete() // before reading: what stands in the file now is all there will be
 		n, err := t.send(c)
 		if err != nil || last {
-			return endBody(c, err)
+			return t.end(c, err)
 		}
 		if pause = min(pause*5/4, tailLate); n > 0 {
 			pause = tailSoon
@@ -100,11 +103,14 @@ func (t *tailed) send(c *call) (int64, error) {
 	}
 }
 
-func endBody(c *call, err error) error {
-	if err != nil {
-		return err
+func (t *tailed) end(c *call, err error) error {
+	if err == nil {
+		err = c.End()
 	}
-	return c.End()
+	if err == nil && t.done != nil {
+		t.done(t.offset)
+	}
+	return err
 }
 
 // wait waits for a change or for d; false where the other side went away.

@@ -43,7 +43,8 @@ func diskSize(dir string) int64 {
 	return int64(st.Blocks) * st.Bsize
 }
 
-// pruneFiles removes files of code that nobody asked for in a while, and those that are more than the cache may hold.
+// pruneFiles removes files of code that nobody asked for in a while, those that are more than the cache may hold, and
+// those that came only in part.
 func (s *server) pruneFiles(most int64) {
 	type file struct {
 		name  string
@@ -63,7 +64,8 @@ func (s *server) pruneFiles(most int64) {
 	slices.SortFunc(list, func(a, b file) int { return cmp.Or(a.asked.Compare(b.asked), cmp.Compare(a.name, b.name)) })
 	for _, f := range list {
 		unasked := time.Since(f.asked)
-		if unasked > cacheKeep || most > 0 && total > most && unasked > cacheFresh {
+		spare := most > 0 && total > most || filepath.Base(filepath.Dir(f.name)) == partsDir
+		if unasked > cacheKeep || spare && unasked > cacheFresh {
 			_ = os.Remove(f.name)
 			total -= f.size
 		}

@@ -13,12 +13,12 @@ import (
 )
 
 // Of the files that runs sent, those go that nobody asked for in a while, and of the others the longest unasked
-// until the rest fits; what was asked for today stays.
+// until the rest fits; what was asked for today stays. What came only in part goes after a day.
 func TestFilesStayWithinBounds(t *testing.T) {
 	t.Parallel()
 	s := &server{root: t.TempDir()}
 	keep := func(name string, unasked time.Duration) {
-		path := filepath.Join(s.root, filesDir, name[:2], name)
+		path := filepath.Join(s.root, filesDir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -31,19 +31,21 @@ func TestFilesStayWithinBounds(t *testing.T) {
 		}
 	}
 	const day = 24 * time.Hour
-	keep("aa-ancient", 20*day)
-	keep("aa-old", 5*day)
-	keep("bb-older", 6*day)
-	keep("bb-new", time.Hour)
-	keep("cc-new", 2*time.Hour)
+	keep("aa/aa-ancient", 20*day)
+	keep("aa/aa-old", 5*day)
+	keep("bb/bb-older", 6*day)
+	keep("bb/bb-new", time.Hour)
+	keep("cc/cc-new", 2*time.Hour)
+	keep("parts/part-left", 2*day)
+	keep("parts/part-new", 3*time.Hour)
 	for _, c := range []struct {
 		reason string
 		most   int64
 		want   []string
 	}{
-		{"no size: by age alone", 0, []string{"aa-old", "bb-new", "bb-older", "cc-new"}},
-		{"by size, the longest unasked first", 300, []string{"aa-old", "bb-new", "cc-new"}},
-		{"today's stay, whatever the size", 50, []string{"bb-new", "cc-new"}},
+		{"no size: by age alone", 0, []string{"aa-old", "bb-new", "bb-older", "cc-new", "part-new"}},
+		{"by size, the longest unasked first", 400, []string{"aa-old", "bb-new", "cc-new", "part-new"}},
+		{"today's stay, whatever the size", 50, []string{"bb-new", "cc-new", "part-new"}},
 	} {
 		s.pruneFiles(c.most)
 		var got []string

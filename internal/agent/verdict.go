@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -47,6 +48,9 @@ func (w *watching) own(e ended, st wire.Status) wire.Status {
 		st.Reason, st.Message = "ExitCode", "exited with code "+strconv.Itoa(st.ExitCode)
 	default:
 		st.State = wire.JobDone
+	}
+	if st.State == wire.JobFailed && exists(filepath.Join(rootOf(w.dir), leavingFile)) {
+		st.State, st.Reason = wire.JobLost, wire.Leaving
 	}
 	return st
 }

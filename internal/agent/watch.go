@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -63,17 +64,24 @@ func (s *supervisor) adopt() <-chan ended {
 	return c
 }
 
-// witness returns how an adopted process ended, as the agent saw it: the process became its
-// child when the supervisor died. It waits a moment for the agent to say so.
+// witnessWithin bounds how long the agent may take to write down what it owes, on a machine that is busy.
+const witnessWithin = 10 * time.Second
+
+// witness returns how an adopted process ended, as the agent saw it: the process became its child when the supervisor
+// died. It waits only while the agent that started us is there, and owes it.
 func (s *supervisor) witness() ended {
-	for range 20 {
+	agent := 0
+	_, _ = readJSON(filepath.Join(s.dir, oweFile), &agent)
+	for end := time.Now().Add(witnessWithin); ; time.Sleep(killEvery / 5) {
+		owed := agent == os.Getppid() && time.Now().Before(end)
 		var ws uint32
 		if ok, _ := readJSON(filepath.Join(s.dir, reapFile), &ws); ok {
 			return ended{known: true, status: syscall.WaitStatus(ws)}
 		}
-		time.Sleep(killEvery / 2)
+		if !owed {
+			return ended{}
+		}
 	}
-	return ended{}
 }
 
 // watch follows the process to its end, ends it where that is called for, and returns how the job

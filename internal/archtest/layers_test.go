@@ -21,16 +21,16 @@ var (
 
 // The packages by the names that the rows use.
 var (
-	leaves = []string{"internal/fault", "internal/id", "internal/conda", "internal/pyhook"}
+	leaves = []string{"internal/fault", "internal/id", "internal/conda", "internal/pyhook", "internal/relay"}
 	base   = with(leaves, "internal/driver", "internal/store", "internal/reconcile", "internal/event",
-		"internal/secret", "internal/blob", "internal/metric", "internal/object", "internal/snapshot", "internal/run/query")
+		"internal/secret", "internal/blob", "internal/metric", "internal/object", "internal/snapshot", "internal/run/query", "internal/oci", "internal/uvx")
 	// domain is in its order: a package may import those before it.
 	domain = []string{
 		"internal/identity", "internal/workspace", "internal/inventory", "internal/data", "internal/model",
-		"internal/compute", "internal/environment", "internal/run", "internal/sweep", "internal/pipeline", "internal/deploy",
+		"internal/compute", "internal/environment", "internal/image", "internal/run", "internal/sweep", "internal/pipeline", "internal/deploy",
 	}
 	face     = slices.Concat(base, domain, []string{"internal/api/httpx"})
-	kind     = with(leaves, "internal/driver", "internal/driver/drivertest", "internal/driver/internal/...", "internal/agent/carry")
+	kind     = with(leaves, "internal/driver", "internal/driver/drivertest", "internal/driver/internal/...", "internal/agent/carry", "internal/uvx")
 	anything = []string{"client", "examples", "internal/...", "test/..."}
 )
 
@@ -49,16 +49,22 @@ func layers() []layer {
 		{"internal/id", leaves[:1], all},
 		{"internal/conda", leaves[:1], all},
 		{"internal/pyhook", nil, all},
+		{"internal/relay", nil, all},   // a table
 		{"internal/azureml", nil, all}, // a table
 		{"internal/pyscan", with(leaves, "internal/azureml"), all},
 		{"internal/usql/...", with(leaves, "internal/usql/..."), all}, // a language, which the agent may run
 		{"internal/source", leaves, all},                              // of the client: it knows nothing of a server
 
+		{"internal/uvx", leaves, all}, // the server's own uv
+		{"internal/oci", with(leaves, "internal/driver"), slices.Concat(db, heavy, shells)}, // images: it speaks to registries
+
 		{"internal/driver", leaves, all},
 		{"internal/driver/drivertest", with(leaves, "internal/driver"), slices.Concat(db, shells)},
 		{"internal/driver/all", []string{"internal/driver", "internal/driver/*"}, all},
-		{"internal/driver/internal/...", with(leaves, "internal/driver", "internal/driver/internal/...", "internal/agent/wire", "internal/agent/carry"), slices.Concat(db, shells)},
+		{"internal/driver/internal/...", with(leaves, "internal/driver", "internal/driver/internal/...", "internal/agent/wire", "internal/agent/carry", "internal/uvx"), slices.Concat(db, shells)},
+		{"internal/driver/adla", with(kind, "internal/usql/..."), slices.Concat(db, shells)}, // its runs are scripts of that language
 		{"internal/driver/*", kind, slices.Concat(db, shells)},
+		{"internal/driver/*/internal/*", kind, slices.Concat(db, shells)}, // a kind that has several ways to its engine
 
 		{"internal/agent/wire", leaves, all},
 		{"internal/agent/carry", nil, all},
@@ -78,7 +84,9 @@ func layers() []layer {
 		{"internal/run/query", leaves, all},                                          // a language: faces and stores speak it
 		{"internal/event", with(leaves, "internal/store", "internal/identity"), all}, // it asks who may read
 		// For tests only: no row names it, so no package but an external test can import it.
-		{"internal/domaintest", slices.Concat(base, domain, []string{"internal/store/sqlstore", "internal/driver/fake"}), web},
+		{"internal/domaintest", slices.Concat(base, domain, []string{"internal/store/sqlstore", "internal/store/faultsql", "internal/driver/fake"}), web},
+
+		{"internal/image/imagetest", slices.Concat(base, domain, []string{"internal/store/sqlstore", "internal/api/httpx", "internal/api/registry"}), db},
 
 		{"internal/api/httpx", with(base, "internal/identity"), slices.Concat(db, shells)},
 		{"internal/api/native", with(face, "client"), slices.Concat(db, shells)}, // the client's types are the wire
@@ -93,7 +101,8 @@ func layers() []layer {
 		{"internal/cli/...", with(leaves, "client", "examples", "internal/cli/...", "internal/config", "internal/source", "internal/azureml", "internal/pyscan", "internal/usql/..."), slices.Concat(db, heavy)},
 		{"client", with(leaves, "internal/source"), slices.Concat(db, heavy, shells)},
 		{"examples", nil, all},
-		{"cmd/zaffre", []string{"internal/cli", "internal/server", "internal/agent"}, all},
+		{"cmd/zaffre", []string{"internal/cli", "internal/server", "internal/agent", "internal/usql/job"}, all},
+		{"cmd/zaffre-usql", []string{"internal/usql/job"}, all},
 		{"cmd/zaffre-agent", []string{"internal/agent"}, all},
 
 		{"internal/archtest", nil, all},

@@ -18,6 +18,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/event"
 	"github.com/zaffre-ml/zaffre/internal/cli/experiment"
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
+	"github.com/zaffre-ml/zaffre/internal/cli/image"
 	"github.com/zaffre-ml/zaffre/internal/cli/inventory"
 	"github.com/zaffre-ml/zaffre/internal/cli/model"
 	"github.com/zaffre-ml/zaffre/internal/cli/principal"
@@ -25,6 +26,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/cli/run"
 	"github.com/zaffre-ml/zaffre/internal/cli/scan"
 	"github.com/zaffre-ml/zaffre/internal/cli/secret"
+	"github.com/zaffre-ml/zaffre/internal/cli/spark"
 	"github.com/zaffre-ml/zaffre/internal/cli/text"
 	"github.com/zaffre-ml/zaffre/internal/cli/token"
 	"github.com/zaffre-ml/zaffre/internal/cli/usql"
@@ -68,7 +70,7 @@ func Main(args []string, env Env) int {
 
 func newRoot(a *frame.App, env Env) *cobra.Command {
 	root := a.Noun("zaffre", "zaffre",
-		run.Command(a), artifact.Command(a), model.Command(a), experiment.Command(a), environment.Command(a), compute.Command(a), inventory.Command(a),
+		run.Command(a), artifact.Command(a), model.Command(a), experiment.Command(a), environment.Command(a), image.Command(a), compute.Command(a), spark.Command(a), inventory.Command(a),
 		workspace.Command(a), token.Command(a), principal.Command(a), secret.Command(a), event.Command(a), quickstart.Command(a),
 		serve(a, env), status(a), login(a), azure.Env(a), azure.Doctor(a), scan.Command(a), usql.Command(a), version(a), configCommand(a), backup(a, env), restore(a, env), completion(a))
 	root.SilenceErrors, root.SilenceUsage = true, true

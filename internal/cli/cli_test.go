@@ -100,6 +100,8 @@ func TestHelp(t *testing.T) {
 		{"environment", "show"},
 		{"environment", "build"},
 		{"compute", "attach"},
+		{"compute", "create"},
+		{"compute", "delete"},
 		{"compute", "list"},
 		{"compute", "show"},
 		{"compute", "update"},
@@ -163,6 +165,7 @@ func TestSubmitArguments(t *testing.T) {
 	f := newFake(t)
 	dir := t.TempDir()
 	write(t, dir, "src/train.py", "print(1)")
+	write(t, dir, "src/sums.usql", "OUTPUT")
 	tests := []struct {
 		reason  string
 		args    []string
@@ -175,6 +178,10 @@ func TestSubmitArguments(t *testing.T) {
 		{"a script in a source, named from here", []string{"--source", dir, filepath.Join(dir, "src", "train.py")}, 0, "python src/train.py", ""},
 		{"the format at the end is ours", []string{filepath.Join(dir, "src", "train.py"), "-o", "name"}, 0, "python train.py", "as zaffre's own"},
 		{"the format after -- is the script's", []string{filepath.Join(dir, "src", "train.py"), "--", "-o", "name"}, 0, "python train.py -o name", ""},
+		{"a script of U-SQL", []string{filepath.Join(dir, "src", "sums.usql")}, 0, "sums.usql", ""},
+		{"a script of U-SQL as a command", []string{"--", filepath.Join(dir, "src", "sums.usql")}, 0, "sums.usql", ""},
+		{"a script of U-SQL in a source", []string{"--source", dir, "--", "src/sums.usql"}, 0, "src/sums.usql", ""},
+		{"no such script of U-SQL", []string{"--", filepath.Join(dir, "src", "sum.usql")}, 3, "", "did you mean " + filepath.Join(dir, "src", "sums.usql")},
 		{"no such script", []string{filepath.Join(dir, "src", "trian.py")}, 3, "", "did you mean " + filepath.Join(dir, "src", "train.py")},
 		{"a folder", []string{dir}, 3, "", "it is a folder"},
 		{"no such environment file", []string{"--env", "nowhere.yml", "--", "true"}, 3, "", "zaffre environment list"},
@@ -283,6 +290,28 @@ func TestDownload(t *testing.T) {
 	}
 	if fetched != 1 {
 		t.Errorf("the file was fetched %d times, want once", fetched)
+	}
+}
+
+// What is to be granted is printed for the flags that are given, and nothing is attached.
+func TestAttachPrintsGrants(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "may: nobody 2\n"},
+		{[]string{"--address", "10.0.0.4"}, "may: 10.0.0.4 2\n"},
+		{[]string{"box", "--slots", "4"}, "may: nobody 4\n"},
+	} {
+		r := f.call(append([]string{"compute", "attach", "fake", "--print-grants"}, tt.args...)...)
+		if r.code != 0 || r.out != tt.want {
+			t.Errorf("%v: %d %q %s, want %q", tt.args, r.code, r.out, r.errout, tt.want)
+		}
+	}
+	if r := f.call("compute", "attach", "fake", "a", "b", "--print-grants"); r.code != 2 {
+		t.Errorf("with two names: %d %s", r.code, r.errout)
 	}
 }
 

@@ -111,7 +111,7 @@ func fail(w http.ResponseWriter, status int, code, reason, title string) {
 }
 
 func kinds() []client.Kind {
-	return []client.Kind{{Name: "local", Summary: "This machine.", Implicit: true}, {Name: "fake", Summary: "A programmable kind.", Options: []client.Option{
+	return []client.Kind{{Name: "local", Summary: "This machine.", Implicit: true}, {Name: "fake", Summary: "A programmable kind.", Grants: "may: {address:nobody} {slots:2}\n", GrantsFlag: "print-grants", Options: []client.Option{
 		{Path: "address", Type: "string", Help: "where it is", Required: true},
 		{Path: "administratorAccount.userName", Type: "string", Help: "who logs in"},
 		{Path: "password", Type: "string", Help: "its password", Secret: true},

@@ -142,13 +142,20 @@ func (e *shared) shut() {
 // until f returns. A driver's errors get the names that it does not know. One that is being detached is
 // left alone, since what is made there now would stay: fault.Unavailable, Reason "TargetDetaching".
 func (s *Service) Use(ctx context.Context, t Target, f func(driver.Conn) error) error {
-	if t.Status.State == Deleting {
-		return &fault.Error{
-			Code: fault.Unavailable, Reason: "TargetDetaching", What: "compute target " + t.Name + " cannot be used",
-			Why: "it is being detached", Fix: "wait until it is gone, or is there again; run: zaffre compute list",
-		}
+	if err := t.staying(); err != nil {
+		return err
 	}
 	return s.use(ctx, t, f)
+}
+
+func (t Target) staying() error {
+	if t.Status.State != Deleting {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Unavailable, Reason: "TargetDetaching", What: "compute target " + t.Name + " cannot be used",
+		Why: "it is being detached", Fix: "wait until it is gone, or is there again; run: zaffre compute list",
+	}
 }
 
 func (s *Service) use(ctx context.Context, t Target, f func(driver.Conn) error) error {
@@ -196,19 +203,17 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	if err != nil {
 		return err
 	}
-	target.Home, target.Tools = s.Home, s.Tools
+	target.Home, target.Tools, target.Place = s.Home, s.Tools, s.placeOf(t)
+	if s.Images != nil {
+		target.Images = s.Images(t.Workspace, t.ID)
+	}
+	target.Here = func(ctx context.Context) (driver.Conn, error) { return s.openBelow(ctx, e, t, ServerKey, depth) }
 	for path, keys := range references(kind, t) {
 		for _, k := range keys {
-			below, err := s.below(ctx, t, k)
+			conn, err := s.openBelow(ctx, e, t, k, depth)
 			if err != nil {
 				return err
 			}
-			conn, done, err := s.open(ctx, below, depth+1)
-			if err != nil {
-				return err
-			}
-			s.conns.stand(e, below.ID)
-			e.closers = append(e.closers, done)
 			target.On[path] = append(target.On[path], conn)
 		}
 	}
@@ -216,16 +221,35 @@ func (s *Service) connect(ctx context.Context, e *shared, t Target, depth int) e
 	return t.named(err)
 }
 
-// below returns a target that t stands on.
-func (s *Service) below(ctx context.Context, t Target, k store.Key) (Target, error) {
-	if !isResource(k) {
-		return s.Get(ctx, k)
+// openBelow opens a target that t stands on, for as long as t's connection is open.
+func (s *Service) openBelow(ctx context.Context, e *shared, t Target, k store.Key, depth int) (driver.Conn, error) {
+	below, err := s.below(ctx, t, k)
+	if err != nil {
+		return nil, err
 	}
-	host, _, err := s.entryTarget(t.as(ctx), k)
+	conn, done, err := s.open(ctx, below, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	s.conns.stand(e, below.ID)
+	e.closers = append(e.closers, done)
+	return conn, nil
+}
+
+// below returns a target that t stands on. On one that is being detached only what is there may still be taken away.
+func (s *Service) below(ctx context.Context, t Target, k store.Key) (Target, error) {
+	if isResource(k) {
+		host, _, err := s.entryTarget(t.as(ctx), k)
+		return host, err
+	}
+	host, err := s.Get(ctx, k)
+	if err == nil && t.Status.State != Deleting {
+		err = host.staying()
+	}
 	return host, err
 }
 
 func driverTarget(kind driver.Kind, t Target, secrets map[string]string) (driver.Target, error) {
 	options, err := driverOptions(kind, t)
-	return driver.Target{ID: t.ID, Options: options, Secrets: secrets, On: map[string][]driver.Conn{}, Pinned: t.Status.Pinned}, err
+	return driver.Target{ID: t.ID, Made: t.Spec.Made, Options: options, Secrets: secrets, On: map[string][]driver.Conn{}, Pinned: t.Status.Pinned}, err
 }

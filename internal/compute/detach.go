@@ -3,6 +3,8 @@ package compute
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -37,11 +39,17 @@ func (s *Service) Detach(ctx context.Context, k store.Key, o DetachOptions) ([]d
 	if err != nil {
 		return nil, err
 	}
+	if t.Spec.Made && !t.Spec.Refused {
+		return nil, fault.Doing(what, undetachable(t))
+	}
 	if err := s.checkUnused(ctx, t, o); err != nil {
 		return nil, fault.Doing(what, err)
 	}
 	if o.DryRun {
 		items, err := s.clean(ctx, t, true)
+		if fault.CodeOf(err) == fault.Unavailable && len(items) > 0 {
+			err = nil // where nobody answers, the driver says what would be there
+		}
 		return items, fault.Doing(what, err)
 	}
 	t, err = s.Targets.Update(ctx, k, func(t *Target) ([]store.Effect, error) {
@@ -62,8 +70,11 @@ func (s *Service) checkUnused(ctx context.Context, t Target, o DetachOptions) er
 			Why: "the machine of the server is always there", Fix: "run: zaffre compute list",
 		}
 	}
-	if o.Force || o.DryRun || s.InUse == nil {
+	if o.Force || o.DryRun {
 		return nil
+	}
+	if err := s.checkAlone(ctx, t); err != nil || s.InUse == nil {
+		return err
 	}
 	n, err := s.InUse(ctx, t.Key())
 	if err != nil || n == 0 {
@@ -76,6 +87,46 @@ func (s *Service) checkUnused(ctx context.Context, t Target, o DetachOptions) er
 	}
 }
 
+// checkAlone fails where other targets stand on t, by their options or by what the inventory said of them.
+func (s *Service) checkAlone(ctx context.Context, t Target) error {
+	var names []string
+	for page := (store.Page{Limit: 1000}); ; {
+		list, next, err := s.Targets.List(ctx, Filter{Workspace: t.Workspace}, page)
+		if err != nil {
+			return err
+		}
+		for _, other := range list {
+			if s.standsOnTarget(other, t.Key()) {
+				names = append(names, other.Name)
+			}
+		}
+		if page.Cursor = next; next == "" {
+			break
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.Precondition, Reason: "TargetNeeded", What: "the compute target is in use",
+		Why: "other targets stand on it: " + strings.Join(names, ", "),
+		Fix: "detach them first, or detach it all the same with --force; run: zaffre compute detach " + names[0],
+	}
+}
+
+func (s *Service) standsOnTarget(t Target, k store.Key) bool {
+	kind, err := s.Kind(t.Kind)
+	if err != nil {
+		return false
+	}
+	for _, keys := range references(kind, t) {
+		if slices.Contains(keys, k) {
+			return true
+		}
+	}
+	return false
+}
+
 // remove cleans the target and drops its record. A machine that does not answer keeps what is on
 // it only if the user forces that; otherwise the target goes back to where it was.
 func (s *Service) remove(ctx context.Context, t Target, force bool) ([]driver.Item, error) {
@@ -86,9 +137,15 @@ func (s *Service) remove(ctx context.Context, t Target, force bool) ([]driver.It
 	if err != nil {
 		s.Log.WarnContext(ctx, "a target is detached, and what is on its machine stays", "compute", t.Name, "items", items, "err", err)
 	}
+	return items, s.drop(ctx, t, "compute.detached")
+}
+
+// drop takes the record away.
+func (s *Service) drop(ctx context.Context, t Target, event string) error {
 	s.conns.forget(t.ID)
-	return items, s.Targets.Delete(ctx, t.Key(), store.Free{Space: identitySpace(t), Holder: t.Name}, emit(ctx, t, "compute.detached"),
+	effects := append(freeOrphans(t), store.Free{Space: identitySpace(t), Holder: t.Name}, emit(ctx, t, event),
 		store.Wake{Kind: PlacementKind, ID: t.Key().String()})
+	return s.Targets.Delete(ctx, t.Key(), effects...)
 }
 
 func (s *Service) refuse(ctx context.Context, t Target, cause error) error {
@@ -105,7 +162,11 @@ func (s *Service) refuse(ctx context.Context, t Target, cause error) error {
 		return err
 	}
 	f := *fault.From(cause)
-	f.Fix = "make it answer, or leave what is on it; run: zaffre compute detach --force " + t.Name
+	verb := "detach"
+	if t.Spec.Made {
+		verb = "delete"
+	}
+	f.Fix = "make it answer, or leave what is on it; run: zaffre compute " + verb + " --force " + t.Name
 	return &f
 }
 

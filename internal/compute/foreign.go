@@ -21,7 +21,7 @@ func (s *Service) UpdateForeign(ctx context.Context, k store.Key, options map[st
 // replaces it. A name that another target has stays that target's, which is then returned with
 // fault.Exists, Reason "ComputeExists". It takes what Attach takes.
 func (s *Service) Refuse(ctx context.Context, q AttachRequest, cause error) (Target, error) {
-	what := fmt.Sprintf("cannot attach compute target %q", q.Name)
+	what := fmt.Sprintf("cannot %s compute target %q", q.verb(), q.Name)
 	if err := identity.Require(ctx, q.Workspace, identity.Contributor); err != nil {
 		return Target{}, fault.Doing(what, err)
 	}
@@ -31,7 +31,7 @@ func (s *Service) Refuse(ctx context.Context, q AttachRequest, cause error) (Tar
 	now := time.Now()
 	t := Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1,
-		Spec:      Spec{Foreign: q.Foreign, Refused: true},
+		Spec:      Spec{Made: q.Made, Foreign: q.Foreign, Refused: true},
 		Status:    Status{State: Failed, Error: fault.From(fault.Doing(what, cause)), Revision: 1, Changed: now},
 		CreatedBy: identity.From(ctx).Name, Created: now,
 	}

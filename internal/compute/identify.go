@@ -36,13 +36,12 @@ func (s *Service) identify(ctx context.Context, q AttachRequest) (o driver.Obser
 	if err := s.setOptions(ctx, kind, &t, public(kind, q.Options), true); err != nil {
 		return o, err
 	}
-	if err := s.permitBelow(ctx, kind, t); err != nil {
+	whole, _, err := s.stands(ctx, kind, t)
+	if err != nil {
 		return o, err
 	}
-	if resource := s.resourceOf(t); resource != "" {
-		if _, err := s.Inventory.Resolve(ctx, t.Workspace, resource); err != nil {
-			return o, err
-		}
+	if err := s.permitBelow(ctx, kind, whole); err != nil {
+		return o, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, observeWithin, context.DeadlineExceeded)
 	defer cancel()

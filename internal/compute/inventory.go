@@ -56,7 +56,10 @@ func (s *Service) stands(ctx context.Context, kind driver.Kind, t Target) (Targe
 	if err != nil {
 		return t, nil, err
 	}
+	beside := takeBeside(kind, secrets)
 	t.Spec.Options, secrets = thing.Fill(t.Spec.Options, secrets, known(kind))
+	maps.Copy(secrets, beside)
+	t.Status.Found = nil // all is in Spec now
 	return t, secrets, nil
 }
 
@@ -67,15 +70,16 @@ func (s *Service) permit(ctx context.Context, kind driver.Kind, t Target) error 
 	if err != nil {
 		return err
 	}
-	if err := s.permitBelow(ctx, kind, t); err != nil {
+	if err := s.permitBelow(ctx, kind, whole); err != nil {
 		return err
 	}
 	return required(kind, whole.Spec.Options, secrets)
 }
 
-// permitBelow fails unless the caller may use the entries of the inventory that are the target's jump hosts.
-func (s *Service) permitBelow(ctx context.Context, kind driver.Kind, t Target) error {
-	for _, keys := range references(kind, t) {
+// permitBelow fails unless the caller may use the entries of the inventory that the target stands on. whole has
+// what its own entry says of it.
+func (s *Service) permitBelow(ctx context.Context, kind driver.Kind, whole Target) error {
+	for _, keys := range references(kind, whole) {
 		for _, k := range keys {
 			if !isResource(k) {
 				continue
@@ -149,39 +153,47 @@ func (t Target) as(ctx context.Context) context.Context {
 	return identity.With(ctx, identity.Caller{Name: by.Name, Roles: map[string]identity.Role{t.Workspace: by.Role}})
 }
 
-// lookUp is the check "inventory" of a target that stands on entries: its own, and those of its jump hosts.
+// lookUp is the check "inventory" of a target that stands on entries: its own, and those of its hosts.
 // found are the options that its own says, without secrets.
 func (s *Service) lookUp(ctx context.Context, t Target) (checks []driver.Check, found map[string]any, err error) {
 	kind, err := s.Kind(t.Kind)
 	if err != nil {
 		return nil, nil, err
 	}
-	resources := []string{}
+	t.Status.Found = nil
 	if own := s.resourceOf(t); own != "" {
-		resources = append(resources, own)
+		thing, c, err := s.lookUpOne(ctx, t, own)
+		if checks = append(checks, c); err != nil {
+			return checks, nil, err
+		}
+		found = t.found(kind, thing)
+		t.Status.Found = found
 	}
 	for _, keys := range references(kind, t) {
 		for _, k := range keys {
-			if s.Inventory != nil && isResource(k) {
-				resources = append(resources, k.Name)
+			if s.Inventory == nil || !isResource(k) {
+				continue
+			}
+			_, c, err := s.lookUpOne(ctx, t, k.Name)
+			if checks = append(checks, c); err != nil {
+				return checks, nil, err
 			}
 		}
 	}
-	for i, resource := range resources {
-		begin := time.Now()
-		thing, err := s.Inventory.Resolve(t.as(ctx), t.Workspace, resource)
-		c := driver.Check{Name: "inventory", Required: true, OK: err == nil, Duration: time.Since(begin), Evidence: []string{resource}}
-		if f := fault.From(err); f != nil {
-			c.Reason, c.Fix, c.Evidence = f.Reason, f.Fix, append(c.Evidence, f.Why)
-			return append(checks, c), nil, err
-		}
-		c.Evidence = append(c.Evidence, "found in: "+thing.Source)
-		checks = append(checks, c)
-		if i == 0 && resource == s.resourceOf(t) {
-			found = t.found(kind, thing)
-		}
-	}
 	return checks, found, nil
+}
+
+// lookUpOne asks for one resource ID, with the right of whoever said what the target is.
+func (s *Service) lookUpOne(ctx context.Context, t Target, resource string) (inventory.Thing, driver.Check, error) {
+	begin := time.Now()
+	thing, err := s.Inventory.Resolve(t.as(ctx), t.Workspace, resource)
+	c := driver.Check{Name: "inventory", Required: true, OK: err == nil, Duration: time.Since(begin), Evidence: []string{resource}}
+	if f := fault.From(err); f != nil {
+		c.Reason, c.Fix, c.Evidence = f.Reason, f.Fix, append(c.Evidence, f.Why)
+		return thing, c, err
+	}
+	c.Evidence = append(c.Evidence, "found in: "+thing.Source)
+	return thing, c, nil
 }
 
 // found returns the options that a thing adds to the target's own, or puts in their place.
@@ -190,9 +202,22 @@ func (t Target) found(kind driver.Kind, thing inventory.Thing) map[string]any {
 	for path := range t.Spec.Sealed {
 		given[path] = "given" // only that there is one counts
 	}
+	takeBeside(kind, given)
 	whole, _ := thing.Fill(t.Spec.Options, given, known(kind))
 	maps.DeleteFunc(whole, func(path string, v any) bool { return sameValue(v, t.Spec.Options[path]) })
 	return whole
+}
+
+// takeBeside takes the secrets that do not open the target out of the others.
+func takeBeside(kind driver.Kind, secrets map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, o := range kind.Options {
+		if v, given := secrets[o.Path]; given && o.Beside {
+			out[o.Path] = v
+			delete(secrets, o.Path)
+		}
+	}
+	return out
 }
 
 // known has the paths of all options of a kind.

@@ -61,7 +61,7 @@ func (s *stand) kind(world *fake.World) driver.Kind {
 	k := fake.Kind(world)
 	connect := k.Connect
 	k.Name, k.Prototype, k.ResourceTypes = "vm", host{}, []string{"Microsoft.Compute/virtualMachines"}
-	k.Options = append(k.Options, driver.Option{Path: "resourceId", Type: driver.String}, driver.Option{Path: "address", Type: driver.String},
+	k.Options = append(k.Options, driver.Option{Path: "resourceId", Type: driver.String}, driver.Option{Path: "address", Type: driver.String}, driver.Option{Path: "host", Type: driver.TargetRef},
 		driver.Option{Path: "sshPort", Type: driver.Int, Default: int64(22)}, driver.Option{Path: "hostKey", Type: driver.String},
 		driver.Option{Path: "administratorAccount.username", Type: driver.String, Required: true},
 		driver.Option{Path: "administratorAccount.password", Type: driver.String, Secret: true})

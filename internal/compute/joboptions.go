@@ -23,7 +23,7 @@ func CheckJobOptions(kind driver.Kind, options map[string]any) (map[string]any, 
 		}
 		v, err := normalise(kind.JobOptions[i], fromText(kind.JobOptions[i], options[path]))
 		if err != nil {
-			return nil, jobOptionFault(path, "JobOptionInvalid", fmt.Sprintf("its value is not of type %s", kind.JobOptions[i].Type), kind)
+			return nil, jobOptionFault(path, "JobOptionInvalid", fmt.Sprintf("%v is not of type %s", options[path], kind.JobOptions[i].Type), kind)
 		}
 		if out == nil {
 			out = map[string]any{}

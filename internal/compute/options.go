@@ -28,6 +28,9 @@ func (s *Service) setOptions(ctx context.Context, kind driver.Kind, t *Target, o
 		if !ok {
 			return optionFault(path, "OptionUnknown", "kind "+kind.Name+" has no such option", "run: zaffre compute attach "+kind.Name+" --help")
 		}
+		if o.Only != "" && o.Only != t.origin() {
+			return optionFault(path, "OptionElsewhere", "targets of kind "+kind.Name+" take it by "+string(o.Only)+" alone, and this one comes by "+string(t.origin()), "leave it out; run: zaffre compute kinds "+kind.Name)
+		}
 		v, err := normalise(o, options[path])
 		if err != nil {
 			return err
@@ -178,6 +181,11 @@ func toInt(v any) (int64, bool) {
 	return 0, false
 }
 
+// OptionsOf returns the options in force of a target, with defaults applied, as its driver has them.
+func OptionsOf(kind driver.Kind, t Target) (map[string]any, error) {
+	return typedOptions(kind.Options, t.Options())
+}
+
 // driverOptions returns the options with defaults applied, typed as the driver expects them.
 func driverOptions(kind driver.Kind, t Target) (map[string]any, error) {
 	return typedOptions(kind.Options, t.Spec.Options)
@@ -227,7 +235,7 @@ func typedDefault(o driver.Option, v any) (any, error) {
 
 // sameSpec reports whether two specs ask for the same, secrets opened.
 func (s *Service) sameSpec(ctx context.Context, a, b Target) bool {
-	if a.Spec.Shared != b.Spec.Shared || !bytes.Equal(a.Spec.Foreign, b.Spec.Foreign) || !SameOptions(a.Spec.Options, b.Spec.Options) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
+	if a.Spec.Shared != b.Spec.Shared || a.Spec.Made != b.Spec.Made || !bytes.Equal(a.Spec.Foreign, b.Spec.Foreign) || !SameOptions(a.Spec.Options, b.Spec.Options) || len(a.Spec.Sealed) != len(b.Spec.Sealed) {
 		return false
 	}
 	for path, sealed := range a.Spec.Sealed {
@@ -257,16 +265,20 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-// References returns the keys of the targets on which t stands.
+// references returns the keys of the targets on which t stands, by its own options and by what the inventory said.
 func references(kind driver.Kind, t Target) map[string][]store.Key {
-	out := map[string][]store.Key{}
+	out, options := map[string][]store.Key{}, t.Options()
 	for _, o := range kind.Options {
 		if o.Type != driver.TargetRef {
 			continue
 		}
-		list, ok := t.Spec.Options[o.Path].([]any)
-		if !ok && t.Spec.Options[o.Path] != nil {
-			list = []any{t.Spec.Options[o.Path]}
+		v := options[o.Path]
+		if v == nil {
+			v = o.Default
+		}
+		list, ok := v.([]any)
+		if !ok && v != nil {
+			list = []any{v}
 		}
 		for _, name := range list {
 			out[o.Path] = append(out[o.Path], KeyOf(t.Workspace, fmt.Sprint(name)))

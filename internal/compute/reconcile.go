@@ -2,7 +2,9 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -17,6 +19,7 @@ const (
 	observeWithin = 30 * time.Second // one preflight
 	observeEvery  = time.Minute      // a target that is well
 	observeSoon   = 15 * time.Second // one that is not
+	observeAway   = 8 * time.Second  // one that does not answer, at most: with the look itself that is 10
 	// observeRefused is for one that refused our credentials: who tries them often is locked out.
 	observeRefused = 5 * time.Minute
 )
@@ -35,11 +38,17 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	if t.Spec.Refused && t.Status.State != Deleting {
 		return reconcile.Result{}, nil
 	}
+	if t.Status.State == Deleting && t.Spec.Made {
+		return s.unmakeOn(ctx, t)
+	}
 	if t.Status.State == Deleting {
 		_, err := s.remove(ctx, t, t.Status.Force)
 		return reconcile.Result{After: observeSoon}, err
 	}
 	seen, observeErr := s.observe(ctx, t)
+	if errors.Is(observeErr, store.ErrUnanswered) {
+		return reconcile.Result{}, observeErr // it says nothing of the target
+	}
 	t, err = s.record(ctx, t, seen, observeErr)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -50,7 +59,36 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	if fault.CodeOf(observeErr) == fault.Unauthorized {
 		return reconcile.Result{After: observeRefused}, nil
 	}
-	return reconcile.Result{After: observeSoon}, nil
+	return reconcile.Result{After: t.lookAfter(time.Now())}, nil
+}
+
+// lookAfter is when to look again at a target that is not well. One that does not answer is looked at often at first, and
+// never more rarely than every 8 seconds, so that it is used again soon after it is back; not all at the same time.
+func (t Target) lookAfter(now time.Time) time.Duration {
+	silent, is := t.silentSince()
+	if !is {
+		return observeSoon
+	}
+	d := min(max(now.Sub(silent)/4, time.Second), observeAway)
+	return d/2 + rand.N(d/2)
+}
+
+// silentSince is since when the target does not answer.
+func (t Target) silentSince() (since time.Time, is bool) {
+	i := slices.IndexFunc(t.Status.Conditions, func(c Condition) bool { return c.Type == "Reachable" && !c.OK })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return t.Status.Conditions[i].Since, true
+}
+
+// backFor is how long a target counts as one that has just come back.
+const backFor = time.Minute
+
+// Back reports whether the target has begun to answer a moment ago.
+func (t Target) Back(now time.Time) bool {
+	i := slices.IndexFunc(t.Status.Conditions, func(c Condition) bool { return c.Type == "Reachable" && c.OK })
+	return i >= 0 && now.Sub(t.Status.Conditions[i].Since).Abs() < backFor
 }
 
 // look is what looking at a target brought.
@@ -67,7 +105,13 @@ func (s *Service) observe(ctx context.Context, t Target) (o look, err error) {
 	if err == nil {
 		o.foundAny, o.found = true, found
 		err = s.Use(ctx, t, func(c driver.Conn) error {
+			var made driver.Observation
+			if err := s.make(ctx, t, c, &made); err != nil {
+				o.Checks = made.Checks
+				return err
+			}
 			o.Observation, err = c.Observe(ctx)
+			o.Checks = append(made.Checks, o.Checks...)
 			return err
 		})
 	}
@@ -118,7 +162,7 @@ func observed(ctx context.Context, t *Target, revision int64, seen look, err err
 }
 
 func asAttachFault(t Target, err error) *fault.Error {
-	return fault.From(fault.Doing(fmt.Sprintf("cannot attach compute target %q", t.Name), err))
+	return fault.From(fault.Doing(fmt.Sprintf("cannot %s compute target %q", t.verb(), t.Name), err))
 }
 
 // keepSeen stores the observation and the conditions that follow from it. Of a target that did not
@@ -129,6 +173,9 @@ func (t *Target) keepSeen(seen driver.Observation, err error) {
 	}
 	t.Status.Seen = seen
 	reachable := Condition{Type: "Reachable", OK: fault.CodeOf(err) != fault.Unavailable, Since: seen.Observed}
+	if reachable.OK {
+		t.Status.Answered = seen.Observed
+	}
 	ready := Condition{Type: "Ready", OK: err == nil && seen.Ready, Reason: seen.Reason, Message: seen.Message, Since: seen.Observed}
 	if err != nil {
 		f := fault.From(err)
@@ -149,7 +196,7 @@ func (t *Target) setCondition(c Condition) {
 		return
 	}
 	list := slices.Clone(t.Status.Conditions)
-	if old := list[i]; old.OK == c.OK && old.Reason == c.Reason {
+	if old := list[i]; old.OK == c.OK && (old.Reason == c.Reason || c.Type == "Reachable") {
 		c.Since = old.Since
 	}
 	list[i] = c

@@ -2,6 +2,7 @@ package compute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -45,6 +46,11 @@ type Config struct {
 	Home func(ctx context.Context) (net.Conn, error)
 	// Tools is a folder of the server, for drivers that give machines programs: see driver.Target. "": none.
 	Tools string
+	// Installation is which server this is, for good; drivers get it with the target's name, as one opaque word. "":
+	// what a detached target left is not told from what others have.
+	Installation string
+	// Images returns what makes images for a target, by its workspace and its ID: see driver.Target. nil: nothing does.
+	Images func(workspace, target string) driver.Images
 	// InUse returns how many active runs a target has. Detaching asks it.
 	InUse func(ctx context.Context, target store.Key) (int, error)
 }
@@ -120,6 +126,7 @@ type AttachRequest struct {
 	Workspace, Name, Kind string
 	Options               map[string]any // by option path, secrets among them
 	Shared                bool
+	Made                  bool   // zaffre makes what the target stands for: see driver.Provisioner
 	Foreign               []byte // JSON to keep beside the options, without secrets
 	// Pin holds the target to what was seen of it before it was attached: see Identify. Without it the
 	// first that is seen is taken.
@@ -129,7 +136,7 @@ type AttachRequest struct {
 // Attach records a target and has it looked at; nothing has been dialled when it returns. The same
 // request again changes nothing; one with other options is an update. created is false for both.
 func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, created bool, err error) {
-	what := fmt.Sprintf("cannot attach compute target %q", q.Name)
+	what := fmt.Sprintf("cannot %s compute target %q", q.verb(), q.Name)
 	if err := s.checkAttach(ctx, q); err != nil {
 		return t, false, fault.Doing(what, err)
 	}
@@ -139,10 +146,10 @@ func (s *Service) Attach(ctx context.Context, q AttachRequest) (t Target, create
 	}
 	t = Target{
 		Workspace: q.Workspace, Name: q.Name, ID: id.New(), Kind: q.Kind, Revision: 1,
-		Spec:   Spec{Shared: q.Shared, Foreign: q.Foreign, By: byOf(ctx, q.Workspace)},
+		Spec:   Spec{Shared: q.Shared, Made: q.Made, Foreign: q.Foreign, By: byOf(ctx, q.Workspace)},
 		Status: Status{State: Creating, Pinned: maps.Clone(q.Pin), Changed: time.Now()}, CreatedBy: identity.From(ctx).Name, Created: time.Now(),
 	}
-	if err := s.setOptions(ctx, kind, &t, q.Options, true); err != nil {
+	if err := s.setOptions(ctx, kind, &t, q.options(kind), true); err != nil {
 		return t, false, fault.Doing(what, err)
 	}
 	if err := s.permit(ctx, kind, t); err != nil {
@@ -167,6 +174,9 @@ func (s *Service) checkAttach(ctx context.Context, q AttachRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := q.makes(kind); err != nil {
+		return err
+	}
 	if q.Name == Server || kind.Implicit {
 		return &fault.Error{
 			Code: fault.Invalid, Reason: "TargetImplicit", What: "this target is not attached",
@@ -187,6 +197,9 @@ func (s *Service) reattach(ctx context.Context, q AttachRequest, fresh Target) (
 	}
 	if old.Spec.Refused {
 		return s.replace(ctx, fresh)
+	}
+	if old.Spec.Made != q.Made {
+		return old, madeOtherwise(old)
 	}
 	if old.Kind != q.Kind || old.Spec.Shared != q.Shared {
 		return old, &fault.Error{
@@ -302,7 +315,7 @@ func (s *Service) Check(ctx context.Context, k store.Key) (Target, error) {
 	if _, err := s.Get(ctx, k); err != nil {
 		return Target{}, err
 	}
-	if _, err := s.Reconcile(ctx, k.String()); err != nil && !fault.Retryable(err) {
+	if _, err := s.Reconcile(ctx, k.String()); err != nil && (!fault.Retryable(err) || errors.Is(err, store.ErrUnanswered)) {
 		return Target{}, err
 	}
 	return s.Get(ctx, k)
@@ -312,6 +325,7 @@ func (t Target) clone() Target {
 	t.Spec.Options = maps.Clone(t.Spec.Options)
 	t.Spec.Sealed = maps.Clone(t.Spec.Sealed)
 	t.Status.Conditions = slices.Clone(t.Status.Conditions)
+	t.Status.Orphans = slices.Clone(t.Status.Orphans)
 	return t
 }
 

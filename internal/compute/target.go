@@ -1,4 +1,5 @@
-// Package compute keeps compute targets: attach, update, detach, health, and their connections.
+// Package compute keeps compute targets: attach, update, detach, health, and their connections. Their interactive
+// sessions are in no table: the engine behind a target is the truth about them.
 package compute
 
 import (
@@ -30,6 +31,7 @@ type Spec struct {
 	Sealed  map[string][]byte // secrets, by option path, sealed for SecretPlace
 	Shared  bool              // may stand for a computer that another target stands for
 	Foreign []byte            // JSON that a face keeps beside the options, to echo it; no secrets
+	Made    bool              // zaffre makes what it stands for, and takes that away with it
 	Refused bool              // the request was not accepted, Status.Error says why: nothing is ever looked at
 	By      By                // who said so last: entries of the inventory are used with their right
 }
@@ -50,7 +52,10 @@ type Status struct {
 	Pinned     map[string]string  // what the target is held to, from its first good observation or by Trust
 	Revision   int64              // of Spec when it was last observed
 	Force      bool               // detach though runs are active
+	Made       bool               // making it was begun: something of it may be there
 	Changed    time.Time          // of State
+	Answered   time.Time          // when it answered last
+	Orphans    []Orphan           // jobs of unknown runs that go on, as after a backup was restored
 }
 
 // Condition is one aspect of a target's health.

@@ -130,7 +130,7 @@ func (t *translation) program(item scalar, name string, c counterpart) {
 func (t *translation) implied() {
 	var named []string
 	for _, line := range slices.Concat(t.Requirements, t.Pip) {
-		named = append(named, normal(leadingName(line)))
+		named = append(named, normal(NameOf(line)))
 	}
 	for _, r := range []string{"pip", "setuptools<81", "wheel"} {
 		if name, _, _ := strings.Cut(r, "<"); !slices.Contains(named, name) {

@@ -52,8 +52,8 @@ func defaultIndexOption(line string) string {
 	return m[1]
 }
 
-// leadingName returns the name at the start of a requirement, "" for an option, a URL or a path.
-func leadingName(line string) string {
+// NameOf returns the name at the start of a requirement, "" for an option, a URL or a path.
+func NameOf(line string) string {
 	name := requirement.FindString(line)
 	if rest := strings.TrimPrefix(line, name); strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "+") {
 		return ""

@@ -18,7 +18,6 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
-	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/reconcile"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/secret"
@@ -45,23 +44,42 @@ type Server struct {
 	done sync.WaitGroup
 }
 
-// New starts a server on a new SQLite file, with an attached fake target "box" of 4 slots.
+// New starts a server on a new SQLite file, with an attached fake target "box" of 4 slots. Its statements fail as
+// FaultsVariable says; nobody in the tests then sees more than that things take longer.
 func New(t testing.TB) *Server {
 	t.Helper()
 	dir := t.TempDir()
-	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(dir, "zaffre.db"), slog.New(slog.DiscardHandler))
+	d, begin := faults(t)
+	opt := sqlstore.Options{}
+	if d != nil {
+		opt.Wrap = d.Wrap
+	}
+	db, err := sqlstore.OpenWith(t.Context(), "sqlite:"+filepath.Join(dir, "zaffre.db"), slog.New(slog.DiscardHandler), opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Assemble(t, db, dir, fake.NewWorld())
+	on := storesOf(db)
+	if d != nil {
+		on = on.patient()
+	}
+	s := assemble(t, db, on, dir, fake.NewWorld())
+	begin()
 	s.Start()
 	t.Cleanup(s.Close)
+	if d != nil {
+		t.Cleanup(func() { s.blamesNobody(t) })
+	}
 	s.Attach(t, "box", map[string]any{"slots": 4, "gpus": 2, "memory": 1000})
 	return s
 }
 
 // Assemble puts services on a database and a folder, without starting the reconciler.
 func Assemble(t testing.TB, db *sqlstore.DB, dir string, world *fake.World) *Server {
+	t.Helper()
+	return assemble(t, db, storesOf(db), dir, world)
+}
+
+func assemble(t testing.TB, db *sqlstore.DB, on stores, dir string, world *fake.World) *Server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	blobs, err := blob.NewDir(filepath.Join(dir, "blobs"))
@@ -74,16 +92,15 @@ func Assemble(t testing.TB, db *sqlstore.DB, dir string, world *fake.World) *Ser
 	}
 	s := &Server{DB: db, Blobs: blobs, Fake: world, Snapshots: snapshot.New(blobs, snapshot.Limits{})}
 	s.Computes = compute.New(compute.Config{
-		Targets: db.Targets(), Box: box, Kinds: []driver.Kind{fake.Kind(world)}, Log: log,
+		Targets: on.targets, Box: box, Kinds: []driver.Kind{fake.Kind(world)}, Log: log,
 		InUse: func(ctx context.Context, k store.Key) (int, error) { return s.Runs.Active(ctx, k) },
 	})
 	s.Environments = environment.New(environment.Config{
-		Environments: db.Environments(), Builds: db.Builds(), Computes: s.Computes, Blobs: blobs, Log: log,
+		Environments: on.environments, Builds: on.builds, Computes: s.Computes, Blobs: blobs, Log: log,
 	})
 	s.Runs = run.New(run.Config{
-		Runs: db.Runs(), Experiments: db.Experiments(), Artifacts: db.Artifacts(), Codes: db.Codes(), Claims: db, Queue: db, Events: db,
-		Metrics:  db.Metrics(metric.Limits{}),
-		Computes: s.Computes, Environments: s.Environments, Snapshots: s.Snapshots, Blobs: blobs, Log: log,
+		Runs: on.runs, Experiments: on.experiments, Artifacts: on.artifacts, Codes: on.codes, Claims: on.claims, Queue: db, Events: db,
+		Metrics: on.metrics, Computes: s.Computes, Environments: s.Environments, Snapshots: s.Snapshots, Blobs: blobs, Log: log,
 	})
 	s.loop = reconcile.New(db, log, map[string]reconcile.Worker{
 		compute.WorkKind:      {Func: s.Computes.Reconcile, N: 2},
@@ -178,7 +195,7 @@ func (s *Server) Log(t testing.TB, r run.Run) string {
 	return string(b)
 }
 
-// Eventually calls get until it says so, and fails the test after 10 seconds.
+// Eventually calls get until it says so, and fails the test after three minutes.
 func Eventually[T any](t testing.TB, get func() (T, bool)) T {
 	t.Helper()
 	var v T
@@ -189,7 +206,7 @@ func Eventually[T any](t testing.TB, get func() (T, bool)) T {
 }
 
 func poll(ctx context.Context, done func() bool) bool {
-	deadline, tick := time.After(10*time.Second), time.NewTicker(2*time.Millisecond)
+	deadline, tick := time.After(3*time.Minute), time.NewTicker(2*time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {

@@ -49,7 +49,8 @@ type Runner interface {
 	// Cancel asks the job to stop; Poll tells when it has.
 	Cancel(ctx context.Context, h Handle) error
 	// Release deletes what Start left on the target. It follows a final state exactly when
-	// logs and outputs are safe.
+	// logs and outputs are safe. It fails with fault.Unavailable, Reason "WritesWaiting", while the target holds
+	// something that the job's process wrote to the server and that the server does not have yet.
 	Release(ctx context.Context, h Handle) error
 }
 
@@ -90,6 +91,17 @@ type Cleaner interface {
 	Clean(ctx context.Context, dryRun bool) ([]Item, error)
 }
 
+// Provisioner is the capability to make what a target stands for, on an engine that somebody has: see Target.Made.
+type Provisioner interface {
+	Conn
+	// Create makes it, or brings it to the options of today, under names made of the target's ID. What an earlier
+	// call left half made, it finishes.
+	Create(ctx context.Context) error
+	// Delete begins to take away all that Create made, with what is in it, and says what that is; dryRun only says.
+	// It is called again until every item is Removed, or there is none. It touches nothing that Create did not make.
+	Delete(ctx context.Context, dryRun bool) ([]Item, error)
+}
+
 // Shell is the capability to give users a shell.
 type Shell interface {
 	// OpenShell gives a shell on the target, or beside a job, until it ends. Stdio.Resize asks for a terminal.
@@ -110,6 +122,13 @@ type Item struct {
 	Type, Name string
 	Bytes      int64
 	Removed    bool
+	// Remedy removes by hand what could not be removed: a command for the engine's own tools; "": there is none.
+	Remedy string
+	// Of a "job" that goes on: a command that asks for its end, on the machine where it is, and what it was given. End is
+	// "" for one that has ended, and where nobody knows.
+	End    string
+	GPUs   []int // of Job.Slots
+	Memory int64 // Job.Memory
 }
 
 // Handle is a driver's own record of what it started. The control plane stores it and never

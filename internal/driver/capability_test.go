@@ -19,8 +19,10 @@ type _ interface {
 	driver.Outputs
 	driver.EnvBuilder
 	driver.Cleaner
+	driver.Provisioner
 	driver.Shell
 	driver.Identifier
+	driver.Sessions
 }
 
 // bare is a connection without any capability, listing one with some.

@@ -23,13 +23,31 @@ type Kind struct {
 	Options       []Option // what attaching takes; everything that shows or reads them derives from here
 	JobOptions    []Option // what a run may say to the engine behind a target: see Job.Options. None is Secret
 
+	// Environment returns what the runs that name no environment need, by the target's options; nil, or a nil
+	// answer: nothing. It is registered under the kind's name, and built like any other.
+	Environment func(options map[string]any) *Definition
+	// Grants is what the engine's administrator grants to the server, as text for the engine's own tools; "": nothing.
+	// {PATH:TEXT} in it stands for an option, or TEXT where that is not given. GrantsFlag has the command line print it.
+	Grants     string
+	GrantsFlag string // "print-rbac"
+	// Provision says how targets are made, where the Conn is a Provisioner; nil: there is nothing to make.
+	Provision *Provision
+
 	// Document returns what an answer's "properties" must hold: the faces have no per-kind code.
 	Document func(View) map[string]any
-	// Prototype is a nil value of the type that Connect returns. Its method set is the kind's
-	// capability list: see Can.
+	// Prototype is a nil value of the type that Connect returns; where the options choose among several, of one
+	// that has all their capabilities. Its method set is the kind's capability list: see Can, and As for one connection.
 	Prototype Conn
 	// Connect checks the options and makes a connection. It dials nothing: the first call does.
 	Connect func(ctx context.Context, t Target) (Conn, error)
+}
+
+// Provision is what a kind says of targets that it makes rather than finds.
+type Provision struct {
+	ComputeTypes []string // those of Kind.ComputeTypes that a body without a resource ID makes: {"AKS"}
+	Resource     string   // the inventory's entry for this resource ID says where they are made, if the request does not
+	Grants       string   // as Kind.Grants, for making
+	Example      string   // flags of a usual one, for the help
 }
 
 // Option is one setting of a kind.
@@ -41,12 +59,23 @@ type Option struct {
 	Default   any
 	Many      bool // a list of Type: jump hosts, members of a pool
 	Required  bool
-	Secret    bool // sealed at rest; never leaves the server again
-	Immutable bool // changing it takes detach and attach
+	Secret    bool   // sealed at rest; never leaves the server again
+	Immutable bool   // changing it takes detach and attach
+	Only      Origin // the targets that take it; "": all
+	Beside    bool   // a secret that does not open the target: what opens it may come from the inventory all the same
 	// Group names options that say one thing together, such as a login by password or by key: who attaches
 	// again with one of them gives all, and those left out are dropped. "": the option stands alone.
 	Group string
 }
+
+// Origin is where a target comes from.
+type Origin string
+
+// The origins.
+const (
+	Attaching Origin = "attaching" // it was there before
+	Making    Origin = "making"    // zaffre made it: see Kind.Provision
+)
 
 // OptionType is the type of an option's value.
 type OptionType string
@@ -65,18 +94,23 @@ const (
 // secrets opened, nothing about workspaces, users or HTTP.
 type Target struct {
 	ID      string // stable and unique; [a-z0-9-]{1,32}
+	Place   string // the same for each target that is attached by its name, one after the other; [a-z0-9]{1,32}, "": not known
+	Made    bool   // zaffre makes what it stands for: see Provisioner
 	Options map[string]any
 	Secrets map[string]string
 	On      map[string][]Conn                           // by option path; the control plane opens and closes them
 	Pinned  map[string]string                           // what an Observation of it pinned, and users trusted since
 	Home    func(ctx context.Context) (net.Conn, error) // to the server's own listener, for relays
+	Here    func(ctx context.Context) (Conn, error)     // the server's own machine, for Connect; as those of On
 	Tools   string                                      // folder of the server for programs that machines are given; "": none
+	Images  Images                                      // makes images of environments; nil: this server makes none
 }
 
 // View is what Document sees of a target.
 type View struct {
 	ComputeType string
 	CreatedBy   string
+	Made        bool           // see Target
 	Options     map[string]any // without the secret ones
 	Seen        Observation    // the latest; zero before the first
 }
@@ -112,6 +146,17 @@ type Observation struct {
 	// is kept and handed back as Target.Pinned. Beside an error it is what a user may trust instead.
 	Pin      map[string]string
 	Observed time.Time
+}
+
+// Note adds a check; err is why it failed, a fault, or nil. It returns err.
+func (o *Observation) Note(c Check, err error) error {
+	c.OK = err == nil
+	if f := fault.From(err); f != nil {
+		c.Reason, c.Fix = f.Reason, f.Fix
+		c.Evidence = append(append([]string{f.Why}, c.Evidence...), f.Evidence...)
+	}
+	o.Checks = append(o.Checks, c)
+	return err
 }
 
 // Check is one named step of looking at a target.

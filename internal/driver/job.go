@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"io"
+	"maps"
+	"strings"
 	"time"
 )
 
@@ -25,6 +27,13 @@ type Job struct {
 	// Options are those of Kind.JobOptions, with defaults applied, typed as in Target.Options.
 	Options map[string]any
 	Grace   time.Duration // between TERM and KILL when it is cancelled or timed out; 0: 10 s
+}
+
+// WithoutServer returns a job whose process does not know of the server: none of its variables tells of it.
+func (j Job) WithoutServer() Job {
+	j.Token, j.Env = "", maps.Clone(j.Env)
+	maps.DeleteFunc(j.Env, func(_, v string) bool { return strings.Contains(v, HomeURL) || strings.Contains(v, HomeCA) })
+	return j
 }
 
 // What stands in values of Job.Env, on a target whose Kind relays, for what only it knows.
@@ -70,6 +79,9 @@ type Definition struct {
 	BaseImage   string            // an OCI reference, for targets that run images
 	Dockerfile  []byte
 }
+
+// ImageEnvironment is where the environment lies in an image that Images made: a virtual environment.
+const ImageEnvironment = "/opt/environment"
 
 // Runtime is a built environment. At most one field is set; none: the target's own interpreter.
 type Runtime struct {
@@ -121,7 +133,10 @@ type JobStatus struct {
 	Message        string    // in the user's terms: "killed by signal 9 (SIGKILL)"
 	Started, Ended time.Time // zero: not yet
 	Nodes          []string
+	// Again says of a job that is pending that the target waits for what only Start brings, such as its files: Start
+	// is to be called again, with the same job.
+	Again bool
 }
 
 // Final reports whether the job has ended.
-func (s JobState) Final() bool { return s != JobPending && s != JobRunning }
+func (s JobState) Final() bool { return s != "" && s != JobPending && s != JobRunning }

@@ -33,14 +33,14 @@ func (s *Service) Build(ctx context.Context, workspace, ref string, target store
 // Ensure returns the build of a definition on a target, and starts it if there is none. A build
 // that failed before asked is started anew: what failed for others may work now.
 func (s *Service) Ensure(ctx context.Context, digest string, d driver.Definition, t compute.Target, asked time.Time) (Build, error) {
-	kind, err := s.Computes.Kind(t.Kind)
+	builds, err := s.builds(ctx, t)
 	if err != nil {
 		return Build{}, err
 	}
-	if !driver.Can[driver.EnvBuilder](kind) {
+	if !builds {
 		return Build{}, &fault.Error{
 			Code: fault.Unsupported, Reason: "EnvironmentUnsupported", What: "the environment cannot be used on " + t.Name,
-			Why: "targets of kind " + t.Kind + " build no environments", Fix: "submit without an environment, or to another target",
+			Why: "it is a target of kind " + t.Kind + ", and builds no environments", Fix: "submit without an environment, or to another target",
 		}
 	}
 	b := Build{Digest: digest, Target: t.ID, TargetKey: t.Key(), Definition: d, Status: driver.BuildStatus{State: driver.BuildRunning}, Started: time.Now()}
@@ -61,6 +61,29 @@ func (s *Service) Ensure(ctx context.Context, digest string, d driver.Definition
 		*now = b
 		return []store.Effect{wake(b)}, nil
 	})
+}
+
+// BuildsOn reports whether a target builds environments.
+func (s *Service) BuildsOn(ctx context.Context, target store.Key) (bool, error) {
+	t, err := s.Computes.Get(ctx, target)
+	if err != nil {
+		return false, err
+	}
+	return s.builds(ctx, t)
+}
+
+// builds asks the connection too: others of the target's kind may build environments where it does not. One that
+// cannot be made now is no reason to refuse: the build tells.
+func (s *Service) builds(ctx context.Context, t compute.Target) (bool, error) {
+	kind, err := s.Computes.Kind(t.Kind)
+	if err != nil || !driver.Can[driver.EnvBuilder](kind) {
+		return false, err
+	}
+	err = s.Computes.Use(ctx, t, func(c driver.Conn) error {
+		_, err := driver.As[driver.EnvBuilder](c)
+		return err
+	})
+	return fault.ReasonOf(err) != "CapabilityMissing", nil
 }
 
 func wake(b Build) store.Effect { return store.Wake{Kind: WorkKind, ID: b.Key().String()} }

@@ -34,6 +34,7 @@ const AllWorkspaces = "*"
 type Caller struct {
 	Name  string          // "admin", "ci", "system"
 	Roles map[string]Role // by workspace; AllWorkspaces for all
+	Run   RunRef          // the run whose token it is; zero: none
 }
 
 // RoleIn returns the caller's role in a workspace, "" for none.

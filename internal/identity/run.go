@@ -29,7 +29,7 @@ func (s *Service) RunCaller(ctx context.Context, r RunRef) (Caller, error) {
 		}
 		s.runs.put(key, owner, epoch)
 	}
-	return Caller{Name: owner, Roles: map[string]Role{r.Workspace: Tracker}}, nil
+	return Caller{Name: owner, Roles: map[string]Role{r.Workspace: Tracker}, Run: r}, nil
 }
 
 func runEnded() error {

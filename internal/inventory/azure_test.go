@@ -116,10 +116,30 @@ func TestTheFixNamesTheField(t *testing.T) {
 		vm: "address=ADDRESS",
 		"/subscriptions/s/resourceGroups/g/providers/microsoft.databricks/workspaces/w":             "databricks=URL",
 		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Synapse/workspaces/w/bigDataPools/p": "livy=URL",
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/b":               "batch=URL, or slurm=TARGET",
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.DataLakeAnalytics/accounts/a":        "host=TARGET store=FOLDER",
 	} {
 		_, err := s.Resolve(as(t.Context(), "bob", identity.Contributor), "ws", resource)
 		if f := fault.From(err); f == nil || !strings.HasSuffix(f.Fix, "zaffre inventory add "+resource+" "+field) {
 			t.Errorf("of %s the fix is %+v, want %s", resource, f, field)
+		}
+	}
+}
+
+// TestAStoreIsAPlace: of an account of Data Lake Analytics, and of nothing else, so that Azure is not asked where it is.
+func TestAStoreIsAPlace(t *testing.T) {
+	t.Parallel()
+	s, azure := newCloudService(t)
+	azure.at("azure")
+	for resource, asked := range map[string]int{
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.DataLakeAnalytics/accounts/a":        0,
+		"/subscriptions/s/resourceGroups/g/providers/Microsoft.Synapse/workspaces/w/bigDataPools/p": 1,
+	} {
+		before := azure.asked
+		s.add(t, inventory.Request{ResourceID: resource, Settings: map[string]string{"store": "/lake"}})
+		got, err := s.Resolve(as(t.Context(), "bob", identity.Contributor), "ws", resource)
+		if err != nil || got.Options["store"] != "/lake" || azure.asked-before != asked {
+			t.Errorf("%s is %v, %v, and Azure was asked %d times", resource, got.Options, err, azure.asked-before)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -32,12 +34,21 @@ func fields() []field {
 		{name: "port", path: "sshPort", part: place, read: readPort},
 		{name: "via", path: "via", part: place, read: readList},
 		{name: "hostKey", path: "hostKey", part: place},
+		{name: "sizes", path: "sizes", part: account, read: readObject},
 		{name: "kubeconfig", path: "kubeconfig", part: account, secret: true},
 		{name: "livy", path: "livy", part: place},
 		{name: "databricks", path: "databricks", part: place},
 		{name: "batch", path: "batch", part: place},
+		{name: "pool", path: "pool", part: place},
 		{name: "slurm", path: "slurm", part: place},
 		{name: "store", path: "store", part: place},
+		{name: "host", path: "host", part: place},
+		{name: "master", path: "master", part: place},
+		{name: "connect", path: "connect", part: place, read: readConnect},
+		{name: "accountName", path: "accountName", part: account},
+		{name: "accountKey", path: "accountKey", part: account, secret: true},
+		{name: "bearerToken", path: "bearerToken", part: account, secret: true},
+		{name: "container", path: "container", part: account, secret: true},
 		{name: "user", path: "administratorAccount.username", part: account},
 		{name: "password", path: "administratorAccount.password", part: account, secret: true},
 		{name: "privateKey", path: "administratorAccount.privateKeyData", part: account, secret: true},
@@ -90,6 +101,23 @@ func readPort(text string) (any, error) {
 		return nil, fmt.Errorf("there is no port %q", text)
 	}
 	return n, nil
+}
+
+// readConnect refuses a token, which is a secret: lists show this field.
+func readConnect(text string) (any, error) {
+	if strings.Contains(text, "token=") {
+		return nil, errors.New("there is a token in it: give it with the compute target, by --bearer-token-file")
+	}
+	return text, nil
+}
+
+// readObject reads JSON.
+func readObject(text string) (any, error) {
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text), &m); err != nil || m == nil {
+		return nil, errors.New("it is no JSON object")
+	}
+	return m, nil
 }
 
 // readList takes names apart at commas.

@@ -28,7 +28,7 @@ func (s *Service) Resolve(ctx context.Context, workspace, resourceID string) (Th
 		return Thing{}, e.denied(caller)
 	}
 	t, err := s.thing(ctx, e)
-	if err != nil || s.Azure == nil || t.placed() {
+	if err != nil || s.Azure == nil || t.placed(resourceID) {
 		return t, err
 	}
 	found, err := s.askAzure(ctx, workspace, resourceID)
@@ -94,8 +94,10 @@ func (t Thing) set(fields map[string]string) error {
 	return nil
 }
 
-// placed reports whether t says where the thing is.
-func (t Thing) placed() bool { return Names(t.Options) || t.Secrets["kubeconfig"] != "" }
+// placed reports whether t says where the thing behind a resource ID is.
+func (t Thing) placed(resourceID string) bool {
+	return names(resourceID, t.Options) || t.Secrets["kubeconfig"] != ""
+}
 
 // askAzure asks real Azure, or answers with what it said lately.
 func (s *Service) askAzure(ctx context.Context, workspace, resourceID string) (Thing, error) {
@@ -143,6 +145,12 @@ func placeOf(resourceID string) string {
 		return "databricks=URL"
 	case r.IsType("Microsoft.Synapse/workspaces/bigDataPools"):
 		return "livy=URL"
+	case r.IsType("Microsoft.Batch/batchAccounts"):
+		return "batch=URL, or slurm=TARGET"
+	case r.IsType("Microsoft.ContainerService/managedClusters"), r.IsType("Microsoft.Kubernetes/connectedClusters"):
+		return "--secret kubeconfig=FILE"
+	case r.IsType("Microsoft.DataLakeAnalytics/accounts"):
+		return "host=TARGET store=FOLDER"
 	}
 	return "address=ADDRESS"
 }

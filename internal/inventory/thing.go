@@ -1,6 +1,11 @@
 package inventory
 
-import "maps"
+import (
+	"maps"
+	"slices"
+
+	"github.com/zaffre-ml/zaffre/internal/id"
+)
 
 // Thing is the real thing behind a resource ID, as options of a compute kind by their paths.
 type Thing struct {
@@ -13,15 +18,31 @@ type Thing struct {
 
 // Names reports whether a request says itself where the thing is: it then needs no entry.
 func Names(options map[string]any) bool {
+	resource, _ := options["resourceId"].(string)
+	return names(resource, options)
+}
+
+// names reports whether options say where the thing behind a resource ID is. An account of Data Lake Analytics
+// is where its store is: the server's own machine computes, if nothing says that another one does.
+func names(resourceID string, options map[string]any) bool {
+	if store, _ := options["store"].(string); store != "" && isAccount(resourceID) {
+		return true
+	}
 	for _, f := range fields() {
-		if f.part != place || f.name == "port" || f.name == "via" || f.name == "hostKey" {
-			continue // these say how to get there, not where it is
+		if f.part != place || slices.Contains([]string{"port", "via", "hostKey", "store", "master", "pool"}, f.name) {
+			continue // these say how to get there or what is there, not where it is
 		}
 		if v, ok := options[f.path].(string); ok && v != "" {
 			return true
 		}
 	}
 	return false
+}
+
+// isAccount reports whether a resource ID is that of an account of Data Lake Analytics.
+func isAccount(resourceID string) bool {
+	r, err := id.ParseResource(resourceID)
+	return err == nil && r.IsType("Microsoft.DataLakeAnalytics/accounts")
 }
 
 // Fill puts what t says into a request for it, which has no place of its own, and returns the whole.

@@ -105,6 +105,9 @@ func TestNames(t *testing.T) {
 		{map[string]any{"address": ""}, false},
 		{map[string]any{"sshPort": int64(22), "via": []any{"b"}}, false},
 		{nil, false},
+		{map[string]any{"store": "/lake"}, false},
+		{map[string]any{"store": "/lake", "resourceId": "/subscriptions/s/resourceGroups/g/providers/Microsoft.DataLakeAnalytics/accounts/a"}, true},
+		{map[string]any{"store": "/lake", "resourceId": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Synapse/workspaces/w/bigDataPools/p"}, false},
 	} {
 		if got := inventory.Names(tt.options); got != tt.want {
 			t.Errorf("Names(%v) is %v", tt.options, got)

@@ -33,7 +33,12 @@ func New(rows Rows, blobs blob.Store) *Store { return &Store{rows, blobs} }
 // lasts. It fails with body's own error, and with fault.Exhausted, Reason "DiskFull". It takes what paths
 // and bodies a job's files have: for those of clients see CheckPath and Received.
 func (s *Store) Put(ctx context.Context, owner, path string, body io.Reader) (File, error) {
-	f := File{Owner: owner, Path: path, Blob: newBlob()}
+	return s.Add(ctx, owner, func(string) string { return path }, body)
+}
+
+// Add is Put at a path that follows from the SHA-256 (lower-case hex) of the bytes.
+func (s *Store) Add(ctx context.Context, owner string, path func(hash string) string, body io.Reader) (File, error) {
+	f := File{Owner: owner, Blob: newBlob()}
 	if err := s.rows.Begin(ctx, f.Blob, time.Now().Add(Grace)); err != nil {
 		return File{}, err
 	}
@@ -44,6 +49,7 @@ func (s *Store) Put(ctx context.Context, owner, path string, body io.Reader) (Fi
 		return File{}, cmp.Or(in.err, err)
 	}
 	f.Size, f.Hash, f.Created = size, hex.EncodeToString(sum.Sum(nil)), time.Now()
+	f.Path = path(f.Hash)
 	return f, s.rows.Keep(ctx, f)
 }
 

@@ -25,6 +25,7 @@ type line struct {
 	more    bool      // more may be due than there were free workers for
 	next    time.Time // when to look again, woken or not
 	errors  int       // of the queue, in a row
+	seen    time.Time // when it was planned last; zero: not yet
 }
 
 func newLine(l *Loop, kind string, w Worker) *line {
@@ -72,15 +73,30 @@ func (l *line) plan(ctx context.Context) bool {
 	defer cancel()
 	now := time.Now()
 	l.next = now.Add(pollEvery)
+	l.recall(ctx, now)
 	due, err := l.queue.NextDue(ctx, l.kind)
 	if l.troubled(ctx, "cannot look for work", err) || due.IsZero() || due.After(l.next) {
 		return false
 	}
 	if due.After(now) {
-		l.next = due
+		l.next = now.Add(due.Sub(now)) // measured, whatever becomes of the clock
 		return false
 	}
 	return true
+}
+
+// recall has the records looked at whose times are of a clock that was ahead: that of this machine, which was set back
+// a moment ago, or before the server started. To be looked at too early harms no record.
+func (l *line) recall(ctx context.Context, now time.Time) {
+	later, since := now.Add(farthest), l.seen
+	l.seen = now
+	if !since.IsZero() {
+		if now.Sub(since)-now.Round(0).Sub(since.Round(0)) < setBack { // without Round the difference is measured
+			return
+		}
+		later = now
+	}
+	l.troubled(ctx, "cannot look for work that is due too late", l.queue.Recall(ctx, l.kind, later))
 }
 
 // claim starts a step for each record that is due, as far as workers are free.
@@ -169,6 +185,10 @@ func (l *line) prolong(ctx context.Context, lease store.Lease) error {
 	return l.queue.Extend(ctx, lease, leaseTTL)
 }
 
+// settleTries is how often a lease is settled where the queue does not answer: the record would be due only when it
+// ends. One that was settled, and only the answer lost, is lost the next time, which is as good.
+const settleTries = 5
+
 // settle ends a lease; an outcome that failed counts.
 func (l *line) settle(ctx context.Context, lease store.Lease, o outcome) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queueWithin)
@@ -178,6 +198,9 @@ func (l *line) settle(ctx context.Context, lease store.Lease, o outcome) {
 		settle = l.queue.Fail
 	}
 	err := settle(ctx, lease, o.next)
+	for try := 1; fault.Retryable(err) && try < settleTries; try++ {
+		err = settle(ctx, lease, o.next)
+	}
 	if err != nil && fault.CodeOf(err) != fault.Conflict {
 		l.log.WarnContext(ctx, "cannot settle a lease: the record is due when it ends", "id", lease.ID, "err", err)
 	}

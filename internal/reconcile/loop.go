@@ -23,6 +23,8 @@ const (
 	queueWithin = 15 * time.Second // a call to the queue
 	minBackoff  = 100 * time.Millisecond
 	maxBackoff  = time.Minute
+	setBack     = time.Second      // by how much a clock goes back that was set
+	farthest    = 10 * time.Minute // no record asks to be looked at later than that
 )
 
 // Worker says who works on the records of one kind, and on how many at once.

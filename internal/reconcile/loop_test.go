@@ -128,6 +128,37 @@ func TestLoopHonoursTimes(t *testing.T) {
 	})
 }
 
+// The times in the queue are of a clock that was an hour ahead before the server started.
+func TestLoopRecallsWhatAWrongClockPutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "z.db"), log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		b := &bench{T: t, db: db, start: time.Now()}
+		b.wake("late", time.Hour)
+		b.wake("soon", 5*time.Minute)
+		ctx, stop := context.WithCancel(t.Context())
+		f := func(_ context.Context, id string) (reconcile.Result, error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.steps = append(b.steps, id+"@"+time.Since(b.start).String())
+			return reconcile.Result{}, nil
+		}
+		ended := make(chan error)
+		go func() { ended <- reconcile.New(db, log, map[string]reconcile.Worker{kind: {Func: f, N: 1}}).Run(ctx) }()
+		b.at(10 * time.Minute)
+		b.want("late@0s", "soon@5m0s")
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestLoopSeesWakeDuringStep(t *testing.T) {
 	f := func(context.Context, string) (reconcile.Result, error) {
 		time.Sleep(3 * time.Second)

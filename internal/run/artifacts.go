@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
 	"github.com/zaffre-ml/zaffre/internal/object"
@@ -24,36 +23,6 @@ type (
 
 // files keeps the files of runs.
 func (s *Service) files() *object.Store { return object.New(s.Artifacts, s.Blobs) }
-
-// keepOutputs copies the files that the job left. Of a run that is tried again only the last attempt's
-// are kept.
-func (s *Service) keepOutputs(ctx context.Context, c driver.Conn, r Run) error {
-	outputs, ok := c.(driver.Outputs)
-	if !ok {
-		return nil
-	}
-	h := *r.Attempt().Handle
-	files, err := outputs.ListOutputs(ctx, h)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if err := s.keepOutput(ctx, outputs, h, r.ID, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Service) keepOutput(ctx context.Context, outputs driver.Outputs, h driver.Handle, run string, f driver.File) error {
-	body, err := outputs.OpenOutput(ctx, h, f.Path, 0)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	_, err = s.files().Put(ctx, run, f.Path, body)
-	return err
-}
 
 // PutArtifact adds a file to a run, in any state, in place of one at its path: the whole of it or
 // nothing. It fails with fault.Invalid, Reason "ArtifactPathInvalid", and as object.Received does.

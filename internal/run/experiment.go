@@ -221,6 +221,7 @@ func (s *Service) changeExperiment(ctx context.Context, k store.Key, change func
 // number counts a run in its experiment, which is made if it is not there. A number may be skipped when the
 // server dies.
 func (s *Service) number(ctx context.Context, workspace, experiment string) (int64, error) {
+	ctx = store.WithoutSequence(ctx) // a number that nobody has is better than one that two have
 	k := store.Key{Workspace: workspace, Name: experiment}
 	count := func() (Experiment, error) {
 		return s.Experiments.Update(ctx, k, func(e *Experiment) ([]store.Effect, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
+	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -13,7 +14,7 @@ import (
 // as they are: to keep it in the records would wake every waiting run at every change.
 func (s *Service) explain(ctx context.Context, r Run) []Condition {
 	if !r.Waiting() {
-		return nil
+		return r.engineWaits()
 	}
 	t, err := s.Computes.Get(ctx, r.TargetKey())
 	if err != nil {
@@ -25,12 +26,24 @@ func (s *Service) explain(ctx context.Context, r Run) []Condition {
 		}
 		return []Condition{waits(r, "TargetNotReady", "compute target "+t.Name+" takes no runs: "+notReady(t))}
 	}
+	if i := r.abandoned(); i >= 0 {
+		return []Condition{waits(r, "AttemptAbandoned", fmt.Sprintf("what attempt %d has on %s is ended first", i+1, t.Name))}
+	}
 	rooms, err := s.rooms(ctx, t)
 	if err != nil {
 		return nil
 	}
 	ahead, more := s.ahead(ctx, r)
 	return []Condition{waits(r, "NoSlot", fmt.Sprintf("%s, %d%s runs ahead", freeOn(r, t, rooms), ahead, more))}
+}
+
+// engineWaits tells what the engine behind the target says of a run that it has, and has not begun.
+func (r Run) engineWaits() []Condition {
+	a := r.Attempt()
+	if r.Status.State != Queued || a == nil || a.Outcome.State != driver.JobPending || a.Outcome.Message == "" {
+		return nil
+	}
+	return []Condition{waits(r, "EngineWaits", a.Outcome.Message)}
 }
 
 func waits(r Run, reason, message string) Condition {

@@ -56,8 +56,9 @@ func TestExternalRunsMoveInAnyOrder(t *testing.T) {
 	if again := external(t, s, run.ExternalRequest{Name: "mine", Tags: map[string]string{"b": "2"}}); again.ID != r.ID || again.Display != "shown" || len(again.Tags) != 2 {
 		t.Errorf("the same name again is %+v", again)
 	}
-	if waiting, err := s.DB.Runs().Queue(ctx, r.TargetKey(), 10); len(waiting) != 0 || err != nil {
-		t.Errorf("it waits for slots: %v, %v", waiting, err)
+	waiting := domaintest.Insist(t, func() ([]run.Run, error) { return s.DB.Runs().Queue(ctx, r.TargetKey(), 10) })
+	if len(waiting) != 0 {
+		t.Errorf("it waits for slots: %v", waiting)
 	}
 	if canceled, err := s.Runs.Cancel(ctx, r.Key()); err != nil || canceled.Status.State != run.Queued {
 		t.Errorf("canceled: %v, %v", canceled.Status.State, err)

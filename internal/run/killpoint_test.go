@@ -279,6 +279,10 @@ func (c *crash) checkRun(ctx context.Context, s *domaintest.Server, r run.Run) {
 	if r.Status.State != want || len(r.Status.Attempts) != attempts {
 		c.t.Errorf("%s %s is %s after %d attempts, want %s after %d", r.Name, r.Spec.Command[0], r.Status.State, len(r.Status.Attempts), want, attempts)
 	}
+	c.endedOnce(ctx, s, r)
+}
+
+func (c *crash) endedOnce(ctx context.Context, s *domaintest.Server, r run.Run) {
 	events, err := s.DB.Events(ctx, domaintest.Workspace, "run/"+r.Name, 0, 100)
 	if err != nil {
 		c.t.Error(err)

@@ -31,6 +31,9 @@ func (s *Service) Place(ctx context.Context, id string) (reconcile.Result, error
 	if fault.CodeOf(err) == fault.NotFound {
 		return reconcile.Result{}, s.abandon(ctx, key)
 	}
+	if err == nil {
+		err = s.rouse(ctx, t)
+	}
 	if err != nil || !t.Ready() {
 		return reconcile.Result{}, err
 	}
@@ -38,18 +41,39 @@ func (s *Service) Place(ctx context.Context, id string) (reconcile.Result, error
 	if err != nil || len(queue) == 0 {
 		return reconcile.Result{}, err
 	}
+	if s.search.awaits(t.ID) {
+		return reconcile.Result{After: searchPause}, nil
+	}
+	seen := len(queue)
+	if queue, err = s.cleared(ctx, queue); err != nil {
+		return reconcile.Result{}, err
+	}
 	rooms, err := s.rooms(ctx, t)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	placed := plan(queue, rooms)
+	s.pointToOption(t, placed)
 	if err := s.commit(ctx, t, placed); err != nil {
 		return reconcile.Result{}, err
 	}
-	if len(placed) == len(queue) && len(queue) == placeAtOnce {
+	if len(placed) == seen && seen == placeAtOnce {
 		return reconcile.Result{After: time.Millisecond}, nil // there may be more
 	}
 	return reconcile.Result{}, nil
+}
+
+// pointToOption has who asked for GPUs in vain say it to the engine behind the target, where that is how it is said.
+func (s *Service) pointToOption(t compute.Target, placed []placed) {
+	kind, err := s.Computes.Kind(t.Kind)
+	if err != nil || !slices.ContainsFunc(kind.JobOptions, func(o driver.Option) bool { return o.Path == "gpus" }) {
+		return
+	}
+	for _, p := range placed {
+		if p.never != nil && p.run.Spec.GPUs > 0 {
+			p.never.Fix = fmt.Sprintf("what stands behind it counts the GPUs; run: zaffre run submit --compute %s --option gpus=%d SCRIPT", t.Name, p.run.Spec.GPUs)
+		}
+	}
 }
 
 // abandon ends the runs that wait for a target that is gone, and wakes those that were on it.
@@ -90,12 +114,8 @@ type room struct {
 
 // rooms returns what is free on the machines of a target, whoever took the rest.
 func (s *Service) rooms(ctx context.Context, t compute.Target) ([]room, error) {
-	machines := t.Status.Seen.Machines
-	if len(machines) == 0 {
-		machines = []driver.Machine{{Identity: "target/" + t.ID, Name: t.Name, Runs: engineRuns}}
-	}
 	var out []room
-	for _, m := range machines {
+	for _, m := range machinesOf(t) {
 		taken, err := s.Claims.Taken(ctx, slotSpace(m.Identity))
 		if err != nil {
 			return nil, err
@@ -105,11 +125,25 @@ func (s *Service) rooms(ctx context.Context, t compute.Target) ([]room, error) {
 	return out, nil
 }
 
+// machinesOf are where runs of a target go: its machines, or the engine behind it.
+func machinesOf(t compute.Target) []driver.Machine {
+	if len(t.Status.Seen.Machines) > 0 {
+		return t.Status.Seen.Machines
+	}
+	return []driver.Machine{{Identity: "target/" + t.ID, Name: t.Name, Runs: engineRuns}}
+}
+
+// What a job of an unknown run has: a place, whichever, and a GPU.
+const (
+	orphanRun = "orphan-run"
+	orphanGPU = "orphan-gpu"
+)
+
 // free is a machine less what is taken. The name of a claim is "run/<index>", "gpu/<index>",
-// "cpu/<job>/<cores>" or "memory/<job>/<bytes>".
+// "cpu/<job>/<cores>", "memory/<job>/<bytes>", "orphan-run/<job>/1" or "orphan-gpu/<job>/<index>".
 func free(m driver.Machine, taken []store.Take) room {
 	r := room{Machine: m, cpu: m.CPU, memory: m.Memory}
-	used := map[string]bool{}
+	used, orphans := map[string]bool{}, 0
 	for _, t := range taken {
 		used[t.Name] = true
 		what, amount, _ := strings.Cut(t.Name, "/")
@@ -123,9 +157,14 @@ func free(m driver.Machine, taken []store.Take) room {
 			r.cpu -= n
 		case "memory":
 			r.memory -= int64(n)
+		case orphanRun:
+			orphans++
+		case orphanGPU:
+			used["gpu/"+amount] = true
 		}
 	}
 	r.runs, r.gpus = unused(used, "run/", m.Runs), unused(used, "gpu/", m.GPUs)
+	r.runs = r.runs[min(orphans, len(r.runs)):]
 	return r
 }
 
@@ -284,7 +323,7 @@ func (s *Service) place(ctx context.Context, t compute.Target, p placed) error {
 		r.Status.Attempts = append(slices.Clone(r.Status.Attempts), Attempt{
 			Number: len(r.Status.Attempts) + 1, JobID: jobID(*r), Target: t.ID, Slots: []driver.Slot{p.slot},
 		})
-		effects := []store.Effect{wake(*r)}
+		effects := []store.Effect{wake(*r), store.Fence{Run: r.ID, Attempt: len(r.Status.Attempts)}}
 		for _, take := range p.takes {
 			effects = append(effects, take)
 		}
@@ -293,12 +332,25 @@ func (s *Service) place(ctx context.Context, t compute.Target, p placed) error {
 	return err
 }
 
-// Taken returns how many runs a machine has now.
+// Going returns how many runs each machine of a target has now, by its identity, whichever target they were given to.
+func (s *Service) Going(ctx context.Context, t compute.Target) (map[string]int, error) {
+	out := map[string]int{}
+	for _, m := range machinesOf(t) {
+		n, err := s.Taken(ctx, m.Identity)
+		if err != nil {
+			return nil, err
+		}
+		out[m.Identity] = n
+	}
+	return out, nil
+}
+
+// Taken returns how many runs a machine has now, those included that are not known.
 func (s *Service) Taken(ctx context.Context, machine string) (int, error) {
 	taken, err := s.Claims.Taken(ctx, slotSpace(machine))
 	n := 0
 	for _, t := range taken {
-		if strings.HasPrefix(t.Name, "run/") {
+		if what, _, _ := strings.Cut(t.Name, "/"); what == "run" || what == orphanRun {
 			n++
 		}
 	}

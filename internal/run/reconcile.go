@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
@@ -13,10 +14,11 @@ import (
 )
 
 const (
-	callWithin = 20 * time.Second // one call to a target
-	pollEvery  = time.Second      // for targets that cannot tell of changes
-	pollRarely = 5 * time.Second  // for those that can
-	maxSteps   = 10               // of one Reconcile
+	callWithin = 20 * time.Second       // one call to a target
+	pollEvery  = time.Second            // for targets that cannot tell of changes
+	pollAgain  = 100 * time.Millisecond // for jobs whose target waits for another Start
+	pollRarely = 5 * time.Second        // for those that can
+	maxSteps   = 10                     // of one Reconcile
 )
 
 // step is what the Func of one state decides: go on at once, or look again after a while. Zero:
@@ -31,15 +33,25 @@ func (s *Service) Reconcile(ctx context.Context, id string) (reconcile.Result, e
 	ctx = identity.System(ctx)
 	for range maxSteps {
 		r, err := s.Runs.Get(ctx, store.ParseKey(id))
-		if fault.CodeOf(err) == fault.NotFound || err == nil && (r.Origin != Managed || r.Status.State.Final()) {
+		if fault.CodeOf(err) == fault.NotFound || err == nil && (r.Origin != Managed || r.Status.State.Final() && r.abandoned() < 0) {
 			return reconcile.Result{}, nil
 		}
 		if err != nil {
 			return reconcile.Result{}, err
 		}
+		if i := r.abandoned(); i >= 0 {
+			switch err := s.clear(ctx, r, i); {
+			case err == nil:
+				continue
+			case errors.Is(err, store.ErrUnanswered):
+				return reconcile.Result{}, err
+			case r.Status.State.Final() || !r.Status.Cancel:
+				return reconcile.Result{After: clearAgain}, nil
+			}
+		}
 		next, err := s.step(ctx, r)
 		if err != nil {
-			return reconcile.Result{}, s.cope(ctx, r, err)
+			return s.cope(ctx, r, err)
 		}
 		if !next.again {
 			return reconcile.Result{After: next.after}, nil
@@ -65,26 +77,59 @@ func (s *Service) step(ctx context.Context, r Run) (step, error) {
 }
 
 // cope records what went wrong. What may go away is a condition, and is tried again; a conflict is
-// read again; anything else ends the run.
-func (s *Service) cope(ctx context.Context, r Run, cause error) error {
+// read again, and so is what the database did not answer, which says nothing of the target; anything else ends the run. A
+// job that was started goes on whatever its target thinks of our credentials, and giving new ones is for the user.
+func (s *Service) cope(ctx context.Context, r Run, cause error) (next reconcile.Result, err error) {
 	switch {
 	case ctx.Err() != nil || fault.CodeOf(cause) == fault.Conflict:
-		return retryable(cause)
-	case !fault.Retryable(cause):
-		return s.fail(ctx, r, cause)
+		return next, retryable(cause)
+	case errors.Is(cause, store.ErrUnanswered):
+		return next, cause
+	case !fault.Retryable(cause) && !(r.begun() && shutOut(cause)):
+		return next, s.fail(ctx, r, cause)
 	}
 	f := fault.From(cause)
-	_, err := s.Runs.Update(ctx, r.Key(), func(r *Run) ([]store.Effect, error) {
-		r.setCondition(Condition{Type: "Reachable", Reason: f.Reason, Message: f.Why})
-		return nil, nil
+	now, err := s.Runs.Update(ctx, r.Key(), func(now *Run) ([]store.Effect, error) {
+		if busy(f) {
+			return now.hindered(r, f), nil
+		}
+		return now.silence(r, f, time.Now())
 	})
 	if err != nil {
-		return err
+		return next, err
 	}
-	return cause
+	if now.Status.State == r.Status.State {
+		return again(now, cause)
+	}
+	s.unfollow(r)
+	s.watchers.remove(r.Attempt().JobID)
+	s.logs.tell(logBlob(r, r.Attempt().Number))
+	return next, nil
 }
 
-// retryable returns a conflict as a fault that the loop tries again.
+// again is when to look again at a run whose target does not answer: who bounds that has it looked at on time.
+func again(r Run, cause error) (next reconcile.Result, err error) {
+	if left, is := r.patience(time.Now()); is && !shutOut(cause) {
+		return reconcile.Result{After: min(max(left, pollAgain), pollRarely)}, nil
+	}
+	if shutOut(cause) {
+		return next, retryable(cause)
+	}
+	return next, cause
+}
+
+// begun reports whether the current attempt was started on its target.
+func (r Run) begun() bool { return r.Attempt() != nil && r.Attempt().Handle != nil }
+
+// shutOut reports whether the target refuses us, which says nothing of the job there.
+func shutOut(cause error) bool {
+	return fault.CodeOf(cause) == fault.Unauthorized || fault.CodeOf(cause) == fault.Denied
+}
+
+// busy reports whether the target answered that it cannot, for now.
+func busy(cause error) bool { return fault.CodeOf(cause) == fault.Exhausted }
+
+// retryable returns a fault as one that the loop tries again.
 func retryable(err error) error {
 	f := *fault.From(err)
 	f.Code = fault.Unavailable

@@ -75,6 +75,7 @@ type Spec struct {
 	Memory      int64   // bytes
 	Priority    int     // higher goes first
 	Timeout     time.Duration
+	LostAfter   time.Duration  // of silence of the target its job is given up as lost; 0: never
 	Retries     int            // how many more attempts after one that failed or was lost
 	Options     map[string]any // what is said to the engine behind the target: see driver.Kind.JobOptions
 }
@@ -101,11 +102,13 @@ type Attempt struct {
 	Handle  *driver.Handle // nil: not known to be started
 	Runtime driver.Runtime
 	Outcome driver.JobStatus // as last polled
+	// Abandoned says that it was given up while its target was silent: what it has there is to be ended and taken away.
+	Abandoned bool
 }
 
 // Condition tells one thing about a run in words.
 type Condition struct {
-	Type            string // "Placed", "Environment", "Retried", "Reachable"
+	Type            string // "Placed", "Environment", "Retried", "Reachable", "Usable"
 	OK              bool
 	Reason, Message string
 	Since           time.Time
@@ -125,7 +128,7 @@ func (r Run) TargetKey() store.Key { return compute.KeyOf(r.Workspace, r.Spec.Ta
 // Waiting reports whether the run waits for slots.
 func (r Run) Waiting() bool {
 	a := r.Attempt()
-	return r.Origin == Managed && r.Status.State == Queued && (a == nil || a.Outcome.State.Final() && a.Outcome.State != "")
+	return r.Origin == Managed && r.Status.State == Queued && (a == nil || a.Outcome.State.Final())
 }
 
 // Filter selects runs; a zero field selects any, but Deleted. The list's order is the newest first.

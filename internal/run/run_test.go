@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,36 @@ func TestRunKeepsLogAndOutputs(t *testing.T) {
 	}
 	if taken, err := s.Runs.Taken(t.Context(), "fake/"+targetID(t, s)); taken != 0 || err != nil {
 		t.Errorf("%d slots still taken, %v", taken, err)
+	}
+}
+
+// TestOutputsAreFetchedOnce: a target that fails while its files are fetched is asked for those alone that are missing.
+func TestOutputsAreFetchedOnce(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	full := &fault.Error{Code: fault.Exhausted, Reason: "DiskFull", What: "it fails", Why: "this once", Fix: "nothing"}
+	s.Fake.Fail("OpenOutput", nil, nil, full)
+	command, want := []string{"write"}, map[string]string{}
+	for _, name := range []string{"outputs/a", "outputs/b", "outputs/c", "outputs/d", "outputs/e", "outputs/f"} {
+		command, want[name] = append(command, name, "text of "+name), "text of "+name
+	}
+	r := s.Await(t, s.Submit(t, command...), run.Completed)
+	got := map[string]string{}
+	for name := range want {
+		_, body, err := s.Runs.OpenArtifact(owner(t.Context()), r.Key(), name, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(body)
+		body.Close()
+		got[name] = string(b)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the files (-want +got):\n%s", diff)
+	}
+	// A database that fails may lose a file that was fetched.
+	if n := s.Fake.Calls("OpenOutput"); n != len(want)+1 && os.Getenv(domaintest.FaultsVariable) == "" {
+		t.Errorf("%d files were fetched %d times", len(want), n)
 	}
 }
 
@@ -89,6 +120,39 @@ func TestLostRunIsTriedAgain(t *testing.T) {
 	})
 }
 
+// TestShutOut: a target that does not let us in says nothing of the run that it has, which goes on.
+func TestShutOut(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	r := s.SubmitSpec(t, run.Spec{Target: "box", Command: []string{"hang"}, Retries: 1})
+	s.Await(t, r, run.Running)
+	s.Fake.Fail("Poll", &fault.Error{Code: fault.Unauthorized, Reason: "PasswordRefused", Why: "the password has changed"}, &fault.Error{Code: fault.Denied, Reason: "AccountLocked"})
+	domaintest.Eventually(t, func() (run.Run, bool) {
+		got, err := s.Runs.Get(owner(t.Context()), r.Key())
+		return got, err == nil && len(got.Status.Conditions) == 1 && got.Status.Conditions[0].Type == "Reachable" && got.Status.Conditions[0].OK
+	})
+	s.Fake.Finish("z-"+r.ID+"-1", 0)
+	if got := s.Await(t, r, run.Completed); len(got.Status.Attempts) != 1 {
+		t.Errorf("the attempts are %+v", got.Status.Attempts)
+	}
+}
+
+// TestAnEngineSaysWhyItWaits: what has its place at the target may still wait for one behind that.
+func TestAnEngineSaysWhyItWaits(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	r := s.Submit(t, "wait", "partition closed is down")
+	domaintest.Eventually(t, func() (run.Run, bool) {
+		got, err := s.Runs.Get(owner(t.Context()), r.Key())
+		c := got.Status.Conditions
+		return got, err == nil && len(c) == 1 && !c[0].OK && c[0].Type == "Placed" && c[0].Reason == "EngineWaits" && c[0].Message == "partition closed is down"
+	})
+	s.Fake.Finish("z-"+r.ID+"-1", 0)
+	if got := s.Await(t, r, run.Completed); len(got.Status.Conditions) != 0 {
+		t.Errorf("a run that has ended waits: %+v", got.Status.Conditions)
+	}
+}
+
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	s := domaintest.New(t)
@@ -111,6 +175,18 @@ func TestCancel(t *testing.T) {
 	done := s.Await(t, s.Submit(t, "true"), run.Completed)
 	if r, err := s.Runs.Cancel(owner(t.Context()), done.Key()); err != nil || r.Status.State != run.Completed {
 		t.Errorf("cancel of an ended run = %s, %v", r.Status.State, err)
+	}
+}
+
+// A target may ask for the same Start again, until it has all that a job takes.
+func TestStartedAgain(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	s.Attach(t, "one", map[string]any{"slots": 1})
+	r := s.SubmitSpec(t, run.Spec{Target: "one", Command: []string{"late"}})
+	s.Await(t, r, run.Completed)
+	if got := s.Fake.Starts()["z-"+r.ID+"-1"]; got != 1 {
+		t.Errorf("its process began %d times", got)
 	}
 }
 
@@ -293,10 +369,9 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 	t.Parallel()
 	s := domaintest.New(t)
 	r := s.Await(t, s.Submit(t, "true"), run.Completed)
-	events, err := s.DB.Events(t.Context(), domaintest.Workspace, "run/"+r.Name, 0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
+	events := domaintest.Insist(t, func() ([]store.Event, error) {
+		return s.DB.Events(t.Context(), domaintest.Workspace, "run/"+r.Name, 0, 100)
+	})
 	var got []string
 	for _, e := range events {
 		got = append(got, e.Actor+" "+e.Type+" "+e.Data["state"])

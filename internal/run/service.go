@@ -34,6 +34,10 @@ type Config struct {
 	Snapshots    snapshot.Store
 	Blobs        blob.Store
 	Log          *slog.Logger
+	// Restored is when the backup was taken that the database was last restored from; zero: it never was.
+	Restored time.Time
+	// Searching says that FindOrphans is about to be called: targets are given no runs before they were asked, for a while.
+	Searching bool
 	// Reach says how a run's own process reaches the server. It says the same for the same attempt. nil: not at
 	// all.
 	Reach func(ctx context.Context, r Run) (Reach, error)
@@ -53,6 +57,8 @@ type Service struct {
 	watchers *watchers
 	builds   *waiting
 	known    known
+	kept     keptOutputs
+	search   *search
 	ctx      context.Context // of the goroutines that follow logs and watch targets
 	stop     context.CancelCauseFunc
 	wg       sync.WaitGroup
@@ -61,7 +67,7 @@ type Service struct {
 // New returns a Service. Close it.
 func New(c Config) *Service {
 	ctx, stop := context.WithCancelCause(identity.System(context.Background()))
-	return &Service{Config: c, logs: newLogHub(), watchers: newWatchers(), builds: &waiting{runs: map[string][]store.Key{}}, ctx: ctx, stop: stop}
+	return &Service{Config: c, search: newSearch(c), logs: newLogHub(), watchers: newWatchers(), builds: &waiting{runs: map[string][]store.Key{}}, ctx: ctx, stop: stop}
 }
 
 // Close ends what the service does in the background. Runs go on where they run.
@@ -184,16 +190,21 @@ func (r *Run) move(next State) ([]store.Effect, error) {
 	if r.Status.Error != nil {
 		reason = r.Status.Error.Reason
 	}
-	return []store.Effect{r.emit("system", "run.state_changed", "from", string(from), "reason", reason)}, nil
+	effects := []store.Effect{r.emit("system", "run.state_changed", "from", string(from), "reason", reason)}
+	if state.Final() {
+		effects = append(effects, store.Fence{Run: r.ID})
+	}
+	return effects, nil
 }
 
-// setCondition replaces the condition of that type; Since stays while OK and Reason do.
+// setCondition replaces the condition of that type; Since stays while OK and Reason do, or OK alone where silence has many
+// reasons.
 func (r *Run) setCondition(c Condition) {
 	list := make([]Condition, 0, len(r.Status.Conditions)+1)
 	for _, old := range r.Status.Conditions {
 		if old.Type != c.Type {
 			list = append(list, old)
-		} else if old.OK == c.OK && old.Reason == c.Reason {
+		} else if old.OK == c.OK && (old.Reason == c.Reason || c.Type == "Reachable") {
 			c.Since = old.Since
 		}
 	}
@@ -201,6 +212,10 @@ func (r *Run) setCondition(c Condition) {
 		c.Since = time.Now()
 	}
 	r.Status.Conditions = append(list, c)
+}
+
+func (r *Run) dropCondition(name string) {
+	r.Status.Conditions = slices.DeleteFunc(slices.Clone(r.Status.Conditions), func(c Condition) bool { return c.Type == name })
 }
 
 // quoted joins names for a message.

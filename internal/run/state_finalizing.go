@@ -23,9 +23,11 @@ func (s *Service) finalize(ctx context.Context, r Run) (step, error) {
 		if r.Status.State != Finalizing {
 			return nil, nil
 		}
+		r.dropCondition("Usable")
 		return r.end()
 	})
 	s.watchers.remove(r.Attempt().JobID)
+	s.kept.forget(r.Attempt().JobID)
 	s.logs.tell(logBlob(r, r.Attempt().Number))
 	return step{}, err
 }

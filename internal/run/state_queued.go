@@ -5,6 +5,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -22,11 +23,13 @@ func (s *Service) start(ctx context.Context, r Run) (step, error) {
 		}
 		return step{}, nil
 	}
-	if r.Attempt().Handle != nil { // started, and the target has not begun to run it
+	if a := r.Attempt(); a.Handle != nil { // started, and the target has not begun to run it
 		if r.Status.Cancel {
 			return s.moveTo(ctx, r, CancelRequested, nil)
 		}
-		return s.poll(ctx, r, nil)
+		if !a.Outcome.Again {
+			return s.poll(ctx, r, nil)
+		}
 	}
 	job, rebuild, err := s.job(ctx, r)
 	if rebuild || err != nil {
@@ -46,9 +49,8 @@ func (s *Service) start(ctx context.Context, r Run) (step, error) {
 		status, err = runner.Poll(ctx, h)
 		return err
 	})
-	if fault.ReasonOf(err) == "Fenced" {
-		err = nil // a later attempt has started: this one is over
-		status = driver.JobStatus{State: driver.JobLost, Reason: "Fenced", Message: "a later attempt has started"}
+	if f := fault.From(err); fault.ReasonOf(err) == "Fenced" { // a later attempt has started, or this one came and went
+		err, status = nil, driver.JobStatus{State: driver.JobLost, Reason: "Fenced", Message: f.What + ": " + f.Why}
 	}
 	if fault.ReasonOf(err) == "EnvironmentMissing" {
 		return step{after: buildPoll}, s.rebuild(ctx, r)
@@ -56,7 +58,7 @@ func (s *Service) start(ctx context.Context, r Run) (step, error) {
 	if err != nil {
 		return step{}, err
 	}
-	return s.started(ctx, r, h, job.Runtime, status)
+	return s.started(ctx, r, h, job.Runtime, s.sinceBackup(r, status))
 }
 
 // started records the handle and how the job is.
@@ -70,13 +72,20 @@ func (s *Service) started(ctx context.Context, was Run, h driver.Handle, rt driv
 		if h.Version != 0 {
 			a.Handle = &h
 		}
-		r.setReachable()
-		return r.outcome(status)
+		return r.answered(status)
 	})
 	if err != nil || r.Status.State != Queued {
 		return step{again: err == nil}, err
 	}
-	return step{after: pollEvery}, nil
+	return step{after: untilNext(status, pollEvery)}, nil
+}
+
+// untilNext is until the next look at a job: soon, where its target waits for another Start.
+func untilNext(status driver.JobStatus, usual time.Duration) time.Duration {
+	if status.Again {
+		return pollAgain
+	}
+	return usual
 }
 
 // job resolves everything that the attempt needs. rebuild is true when the environment has to be
@@ -150,15 +159,6 @@ func (r *Run) at(was Run) bool {
 func (r *Run) own() *Attempt {
 	r.Status.Attempts = append([]Attempt(nil), r.Status.Attempts...)
 	return r.Attempt()
-}
-
-func (r *Run) setReachable() {
-	for _, c := range r.Status.Conditions {
-		if c.Type == "Reachable" && !c.OK {
-			r.setCondition(Condition{Type: "Reachable", OK: true})
-			return
-		}
-	}
 }
 
 // outcome takes over what the target says of the job: it moves the run, and gives the slots back

@@ -23,7 +23,7 @@ func (s *Service) watchRunning(ctx context.Context, r Run) (step, error) {
 // watchCanceled asks the job to end until it has.
 func (s *Service) watchCanceled(ctx context.Context, r Run) (step, error) {
 	a := r.Attempt()
-	if a == nil || a.Outcome.State.Final() && a.Outcome.State != "" {
+	if a == nil || a.Outcome.State.Final() {
 		return s.moveTo(ctx, r, Canceled, nil)
 	}
 	return s.poll(ctx, r, func(ctx context.Context, t compute.Target, runner driver.Runner) error {
@@ -41,7 +41,7 @@ func (s *Service) poll(ctx context.Context, was Run, first func(context.Context,
 				return err
 			}
 		}
-		if _, tells := c.(driver.Watcher); tells && was.Status.State == Running {
+		if _, tells := c.(driver.Watcher); tells && was.Status.State != CancelRequested {
 			after = pollRarely
 			s.watchTarget(t)
 			s.watchers.add(was.Attempt().JobID, was.Key())
@@ -52,27 +52,18 @@ func (s *Service) poll(ctx context.Context, was Run, first func(context.Context,
 	if err != nil {
 		return step{}, err
 	}
-	if !status.State.Final() && reflect.DeepEqual(status, was.Attempt().Outcome) && !was.unreachable() {
-		return step{after: after}, nil
+	status = s.sinceBackup(was, status)
+	if !status.State.Final() && reflect.DeepEqual(status, was.Attempt().Outcome) && !was.troubled() {
+		return step{after: untilNext(status, after)}, nil
 	}
 	r, err := s.Runs.Update(ctx, was.Key(), func(r *Run) ([]store.Effect, error) {
 		if !r.at(was) {
 			return nil, nil
 		}
-		r.setReachable()
-		return r.outcome(status)
+		return r.answered(status)
 	})
-	if err != nil || r.Status.State != was.Status.State {
+	if err != nil || r.Status.State != was.Status.State || status.Again {
 		return step{again: err == nil}, err
 	}
-	return step{after: after}, nil
-}
-
-func (r Run) unreachable() bool {
-	for _, c := range r.Status.Conditions {
-		if c.Type == "Reachable" {
-			return !c.OK
-		}
-	}
-	return false
+	return step{after: untilNext(status, after)}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
 	"github.com/zaffre-ml/zaffre/internal/identity"
@@ -168,7 +169,7 @@ func checkSpec(p Spec) error {
 		why, field = "an argument holds a NUL byte", "command"
 	case !cleanDir(p.Dir):
 		why, field = "the working folder leaves the code", "dir"
-	case p.GPUs < 0 || p.CPU < 0 || p.Memory < 0 || p.Timeout < 0 || p.Retries < 0:
+	case p.GPUs < 0 || p.CPU < 0 || p.Memory < 0 || p.Timeout < 0 || p.LostAfter < 0 || p.Retries < 0:
 		why, field = "an amount is negative", "gpus"
 	case badVariable(p.Env) != "":
 		why, field = fmt.Sprintf("%q cannot be the name or hold the value of a variable", badVariable(p.Env)), "variables"
@@ -214,7 +215,27 @@ func (s *Service) checkTarget(ctx context.Context, q *Request) error {
 			Why: "targets of kind " + t.Kind + " run no jobs", Fix: "run: zaffre compute list", Field: "compute",
 		}
 	}
-	q.Spec.Options, err = compute.CheckJobOptions(kind, q.Spec.Options)
+	if q.Spec.Options, err = compute.CheckJobOptions(kind, q.Spec.Options); err != nil {
+		return err
+	}
+	return s.furnish(ctx, q, kind, t)
+}
+
+// furnish gives a run that names no environment the one that the kind's runs need.
+func (s *Service) furnish(ctx context.Context, q *Request, kind driver.Kind, t compute.Target) error {
+	if q.Spec.Environment != "" || kind.Environment == nil {
+		return nil
+	}
+	options, err := compute.OptionsOf(kind, t)
+	if err != nil {
+		return err
+	}
+	d := kind.Environment(options)
+	if d == nil {
+		return nil
+	}
+	e, err := s.Environments.Register(ctx, environment.Environment{Workspace: q.Workspace, Name: kind.Name, Definition: *d})
+	q.Spec.Environment = e.Key().Name
 	return err
 }
 
@@ -242,8 +263,11 @@ func (s *Service) checkCode(ctx context.Context, p Spec) error {
 	}
 }
 
-// scriptOf returns the path of the Python script that the command names, if it names one.
+// scriptOf returns the path of the script of Python, or of U-SQL, that the command names, if it names one.
 func scriptOf(p Spec) (string, bool) {
+	if first := p.Command[0]; strings.EqualFold(path.Ext(first), ".usql") && !path.IsAbs(first) {
+		return path.Join(p.Dir, first), true
+	}
 	if len(p.Command) < 2 || p.Command[0] != "python" {
 		return "", false
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -82,6 +83,9 @@ func (s *Service) watchTarget(t compute.Target) {
 				return w.Watch(s.ctx, s.wakeJob)
 			})
 			s.Log.DebugContext(s.ctx, "watch ended", "compute", t.Name, "err", err)
+			if fault.ReasonOf(err) == "CapabilityMissing" {
+				return // others of its kind tell of changes
+			}
 			select {
 			case <-s.ctx.Done():
 			case <-time.After(rewatchAfter):

@@ -13,6 +13,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/api/login"
 	"github.com/zaffre-ml/zaffre/internal/api/mlflow"
 	"github.com/zaffre-ml/zaffre/internal/api/native"
+	"github.com/zaffre-ml/zaffre/internal/api/registry"
 	"github.com/zaffre-ml/zaffre/internal/api/v1"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
@@ -64,7 +65,7 @@ func (s *server) faces(rest http.Handler) http.Handler {
 		Authenticate: s.login.Authenticate, Workspaces: s.workspaces, Computes: s.computes,
 		Installation: s.id, Tenant: s.login.Tenant, BodyLimit: s.cfg.BodyLimit,
 	})
-	tracking, data, files := s.mlflow(), s.v1(), s.blobFace()
+	tracking, data, files, images := s.mlflow(), s.v1(), s.blobFace(), s.registry()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case mlflow.Owns(r.URL.Path):
@@ -73,6 +74,8 @@ func (s *server) faces(rest http.Handler) http.Handler {
 			data.ServeHTTP(w, r)
 		case blob.Owns(r.URL.Path):
 			files.ServeHTTP(w, r)
+		case registry.Owns(r.URL.Path):
+			images.ServeHTTP(w, r)
 		case login.Owns(r.URL.Path):
 			s.login.ServeHTTP(w, r)
 		case arm.Owns(r.URL.Path):
@@ -90,6 +93,8 @@ func writeFault(w http.ResponseWriter, r *http.Request, err error) {
 		mlflow.WriteFault(w, r, err)
 	case v1.Owns(r.URL.Path):
 		v1.WriteFault(w, r, err)
+	case registry.Owns(r.URL.Path):
+		registry.WriteFault(w, r, err)
 	case blob.Owns(r.URL.Path):
 		blob.WriteFault(w, r, err)
 	case login.Owns(r.URL.Path):

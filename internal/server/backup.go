@@ -103,7 +103,7 @@ func (b *backup) write(database string) error {
 	return b.add(sumsEntry, time.Now(), int64(len(sums)), bytes.NewReader(sums))
 }
 
-// addDump goes through a file: a tar entry starts with its size.
+// addDump goes through a file: a tar entry starts with its size. The entry's time is that of the backup.
 func (b *backup) addDump(database string) error {
 	db, err := sqlstore.OpenReader(b.ctx, database, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -116,6 +116,7 @@ func (b *backup) addDump(database string) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
+	taken := time.Now()
 	if err := db.Dump(b.ctx, f); err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (b *backup) addDump(database string) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return b.add(dumpEntry, time.Now(), size, f)
+	return b.add(dumpEntry, taken, size, f)
 }
 
 func (b *backup) addBlobs(root *os.Root) error {

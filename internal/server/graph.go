@@ -29,6 +29,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/event"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/image"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/model"
@@ -56,10 +57,12 @@ type server struct {
 	kinds     []driver.Kind
 	log       *slog.Logger
 	started   time.Time
-	url       string // as clients on this machine reach it
-	id        string // of the installation
-	home      *home  // where the processes of runs reach the server
+	url       string   // as clients on this machine reach it
+	hosts     []string // HOST:PORT by which clients may know it
+	id        string   // of the installation
+	home      *home    // where the processes of runs reach the server
 	stopping  chan struct{}
+	requests  gate
 	looping   atomic.Bool
 	db        *sqlstore.DB
 	keys      *secret.Keyring
@@ -78,12 +81,13 @@ type server struct {
 	environments *environment.Service
 	runs         *run.Service
 	models       *model.Service
+	images       *image.Service
 	events       *event.Service
 }
 
 // open puts the server together and does what its first start needs. All of it may be repeated.
 func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *slog.Logger, opt Options, started time.Time) (_ *server, err error) {
-	s := &server{kinds: opt.Kinds, cfg: cfg, place: p, log: log, started: started, url: localURL(addr), home: newHome(), stopping: make(chan struct{})}
+	s := &server{kinds: opt.Kinds, cfg: cfg, place: p, log: log, started: started, url: localURL(addr), hosts: hostsOf(addr.String(), cfg.TLSNames), home: newHome(), stopping: make(chan struct{})}
 	if s.authority, err = openAuthority(p.data, certNames(addr.String(), cfg.TLSNames), time.Now); err != nil {
 		return nil, err
 	}
@@ -103,7 +107,14 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
-	s.assemble(cloud)
+	if s.id, err = s.installation(ctx); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	restored, err := s.restored(ctx)
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	s.assemble(cloud, restored, s.searching(ctx))
 	if err := s.first(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -111,7 +122,7 @@ func open(ctx context.Context, cfg config.Config, p place, addr net.Addr, log *s
 }
 
 // assemble makes the services. Nothing runs yet.
-func (s *server) assemble(cloud inventory.Azure) {
+func (s *server) assemble(cloud inventory.Azure, restored time.Time, searching bool) {
 	s.snapshots = snapshot.New(s.blobs, snapshot.Limits{Bytes: s.cfg.SnapshotLimit})
 	s.workspaces = workspace.New(s.db.Workspaces(), s.db.LinkedServices())
 	s.vault = workspace.NewVault(s.db.Vault(), s.keys)
@@ -123,7 +134,9 @@ func (s *server) assemble(cloud inventory.Azure) {
 	})
 	s.computes = compute.New(compute.Config{
 		Targets: s.db.Targets(), Box: s.keys, Kinds: s.kinds, Log: s.log, Inventory: s.inventory, Home: s.home.Dial, Tools: filepath.Join(s.place.data, toolsDir),
-		InUse: func(ctx context.Context, k store.Key) (int, error) { return s.runs.Active(ctx, k) },
+		Installation: s.id,
+		Images:       func(ws, target string) driver.Images { return s.images.For(ws, target) },
+		InUse:        func(ctx context.Context, k store.Key) (int, error) { return s.runs.Active(ctx, k) },
 	})
 	s.environments = environment.New(environment.Config{
 		Environments: s.db.Environments(), Builds: s.db.Builds(), Computes: s.computes, Blobs: s.blobs, Log: s.log,
@@ -132,34 +145,38 @@ func (s *server) assemble(cloud inventory.Azure) {
 		Runs: s.db.Runs(), Experiments: s.db.Experiments(), Codes: s.db.Codes(), Artifacts: s.db.Artifacts(), Claims: s.db, Queue: s.db, Events: s.db,
 		Metrics:  s.db.Metrics(metric.Limits{}),
 		Computes: s.computes, Environments: s.environments, Snapshots: s.snapshots, Blobs: s.blobs, Log: s.log,
-		Reach: s.reach,
+		Reach: s.reach, Restored: restored, Searching: searching,
 	})
 	s.models = s.newModels()
+	s.images = s.newImages()
 	s.metrics = newMetrics(s.db)
+	// A step on a target that is away waits for as long as a connection may take to be made, or a call to be answered. With
+	// so many workers hundreds of such targets, and the runs on them, leave some for those that are there.
 	s.loop = reconcile.New(s.db, s.log, map[string]reconcile.Worker{
-		compute.WorkKind:      {Func: s.metrics.count(compute.WorkKind, s.computes.Reconcile), N: 4},
+		compute.WorkKind:      {Func: s.metrics.count(compute.WorkKind, s.computes.Reconcile), N: 64},
 		compute.PlacementKind: {Func: s.metrics.count(compute.PlacementKind, s.runs.Place), N: 4},
 		environment.WorkKind:  {Func: s.metrics.count(environment.WorkKind, s.environments.Reconcile), N: 4},
-		run.WorkKind:          {Func: s.metrics.count(run.WorkKind, s.runs.Reconcile), N: 16},
+		run.WorkKind:          {Func: s.metrics.count(run.WorkKind, s.runs.Reconcile), N: 128},
 	})
 }
 
 // close ends what runs in the background and closes the database.
 func (s *server) close() error {
 	s.runs.Close()
+	s.images.Close()
 	s.cleanServerTarget()
 	s.computes.Close()
 	return s.db.Close()
 }
 
-// first does what a start needs: the installation's ID, the default workspace, the entries of the
-// configuration file, the target "server", and the login of this machine.
+// first does what a start needs: the default workspace, the entries of the configuration file, the target
+// "server", and the login of this machine.
 func (s *server) first(ctx context.Context) (err error) {
 	ctx = identity.System(ctx)
-	if s.id, err = s.installation(ctx); err != nil {
+	if s.login, err = s.openLogin(ctx); err != nil {
 		return err
 	}
-	if s.login, err = s.openLogin(ctx); err != nil {
+	if s.images.Key, err = s.derived("zaffre/image/pull"); err != nil {
 		return err
 	}
 	if _, err := s.workspaces.EnsureDefault(ctx); err != nil {
@@ -188,7 +205,7 @@ func (s *server) installation(ctx context.Context) (string, error) {
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
 	api := native.New(native.Deps{
-		Identity: s.identity, Workspaces: s.workspaces, Vault: s.vault, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs, Models: s.models,
+		Identity: s.identity, Workspaces: s.workspaces, Vault: s.vault, Inventory: s.inventory, Computes: s.computes, Environments: s.environments, Runs: s.runs, Models: s.models, Images: s.images, Hosts: s.hosts,
 		Events: s.events, Snapshots: s.snapshots, BodyLimit: s.cfg.BodyLimit, SnapshotMax: s.cfg.SnapshotLimit, Stopping: s.stopping, Azure: s.azure(),
 		Server: client.Server{Version: Version(), ID: s.id, Started: s.started.UTC(), Ephemeral: s.cfg.Ephemeral, Database: s.db.Engine()},
 	})
@@ -199,7 +216,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.guardMetrics(s.metrics.handler()))
 	return httpx.Chain(s.faces(httpx.Route(mux, http.HandlerFunc(native.NotFound))),
-		httpx.Requests(s.log, writeFault, s.metrics.request), httpx.Deadline(answerWithin))
+		httpx.Requests(s.log, writeFault, s.metrics.request), s.admit, httpx.Deadline(answerWithin))
 }
 
 func (s *server) tlsConfig() *tls.Config {

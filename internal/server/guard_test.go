@@ -179,11 +179,11 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	if err := c.SetReadDeadline(start.Add(20 * time.Second)); err != nil {
+	if err := c.SetReadDeadline(start.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	_, err := io.ReadAll(c)
-	if took := time.Since(start); err != nil || took > 15*time.Second {
+	if took := time.Since(start); err != nil || took > 50*time.Second {
 		t.Errorf("hung up after %v: %v", took, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -36,10 +37,11 @@ func Restore(ctx context.Context, cfg config.Config, r io.Reader) error {
 		return fault.Doing(what, dirFault(cfg.Data, err))
 	}
 	defer os.RemoveAll(dir)
-	if err := unpack(ctx, dir, r); err != nil {
+	taken, err := unpack(ctx, dir, r)
+	if err != nil {
 		return fault.Doing(what, restoreFault(err))
 	}
-	if err := loadDump(ctx, databaseURL(cfg, dir), dir); err != nil {
+	if err := loadDump(ctx, databaseURL(cfg, dir), dir, taken); err != nil {
 		return fault.Doing(what, restoreFault(err))
 	}
 	return fault.Doing(what, restoreFault(publish(dir, cfg.Data)))
@@ -84,35 +86,38 @@ func restoreFault(err error) error {
 	}
 }
 
-// unpack writes the entries below dir and compares their checksums.
-func unpack(ctx context.Context, dir string, r io.Reader) error {
+// unpack writes the entries below dir and compares their checksums. It returns when the backup was taken.
+func unpack(ctx context.Context, dir string, r io.Reader) (taken time.Time, err error) {
 	z, err := zstd.NewReader(r)
 	if err != nil {
-		return err
+		return taken, err
 	}
 	defer z.Close()
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return err
+		return taken, err
 	}
 	defer root.Close()
 	var sums bytes.Buffer
 	for in := tar.NewReader(z); ; {
 		h, err := in.Next()
 		if err == io.EOF {
-			return errors.New("it ends before its checksums: it was cut off")
+			return taken, errors.New("it ends before its checksums: it was cut off")
 		}
 		if err != nil {
-			return err
+			return taken, err
 		}
 		if err := context.Cause(ctx); err != nil {
-			return err
+			return taken, err
 		}
 		if h.Name == sumsEntry {
-			return compareSums(in, h.Size, sums.Bytes())
+			return taken, compareSums(in, h.Size, sums.Bytes())
+		}
+		if h.Name == dumpEntry {
+			taken = h.ModTime
 		}
 		if err := unpackFile(root, h, in, &sums); err != nil {
-			return err
+			return taken, err
 		}
 	}
 }
@@ -158,8 +163,8 @@ func compareSums(r io.Reader, size int64, got []byte) error {
 	return errors.New("it is damaged: its checksums differ")
 }
 
-// loadDump fills the database, and takes the dump away.
-func loadDump(ctx context.Context, database, dir string) error {
+// loadDump fills the database, which then says of what time it is, and takes the dump away.
+func loadDump(ctx context.Context, database, dir string, taken time.Time) error {
 	name := filepath.Join(dir, dumpEntry)
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -173,7 +178,11 @@ func loadDump(ctx context.Context, database, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Load(ctx, f), db.Close()); err != nil {
+	err = db.Load(ctx, f)
+	if err == nil {
+		err = db.SetSetting(ctx, restoredSetting, taken.UTC().Format(time.RFC3339))
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
 	return os.Remove(name)

@@ -27,8 +27,8 @@ type Options struct {
 	Kinds []driver.Kind
 }
 
-// RunWith serves until ctx ends and then stops gracefully: it takes no more connections, gives running
-// requests cfg.Grace, stops the reconciler and closes the database. What runs on the targets goes on.
+// RunWith serves until ctx ends and then stops gracefully: it begins no more requests and no more steps of the
+// reconciler, gives those that are going on their time, cfg.Grace for requests, and closes the database. What runs on the targets goes on.
 // How to reach the server is printed to out once it is ready, the token never.
 func RunWith(ctx context.Context, cfg config.Config, out io.Writer, log *slog.Logger, opt Options) (err error) {
 	started := time.Now()
@@ -90,23 +90,22 @@ func (s *server) httpServer() *http.Server {
 // serve runs the loops of the server until ctx ends or one of them fails.
 func (s *server) serve(ctx context.Context, l net.Listener) error {
 	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	back, stopBack := context.WithCancelCause(context.WithoutCancel(ctx)) // of what goes on while requests drain
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer stopBack(errStopping)
+	defer fail(nil)
 	wg.Go(func() {
 		s.looping.Store(true)
 		defer s.looping.Store(false)
-		if err := s.loop.Run(back); err != nil && context.Cause(back) == nil {
+		if err := s.loop.Run(ctx); err != nil && context.Cause(ctx) == nil {
 			fail(err)
 		}
 	})
-	wg.Go(func() { s.authority.watch(back, s.log) })
-	wg.Go(func() { s.sweep(back) })
+	wg.Go(func() { s.authority.watch(ctx, s.log) })
+	wg.Go(func() { s.sweep(ctx) })
+	wg.Go(func() { s.findOrphans(ctx) })
 	wg.Go(func() {
-		if err := s.runs.Resume(back); err != nil && back.Err() == nil {
-			s.log.WarnContext(back, "running runs are looked at later", "err", err)
+		if err := s.runs.Resume(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "running runs are looked at later", "err", err)
 		}
 	})
 	h := s.httpServer()
@@ -128,22 +127,6 @@ func (s *server) serve(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-var errStopping = errors.New("the server stops")
-
-// drain ends the streams, whose readers come again, and gives other requests their grace.
-func (s *server) drain(servers ...*http.Server) {
-	close(s.stopping)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Grace)
-	defer cancel()
-	s.log.InfoContext(ctx, "server stops", "grace", s.cfg.Grace)
-	for _, h := range servers {
-		if err := h.Shutdown(ctx); err != nil {
-			s.log.WarnContext(ctx, "requests were cut off", "err", err)
-			h.Close()
-		}
-	}
 }
 
 // place is where the server's files lie.

@@ -178,7 +178,7 @@ func (b *box) finish(t testing.TB, id string) client.Run {
 
 func eventually(t testing.TB, ok func() bool) {
 	t.Helper()
-	deadline, tick := time.After(20*time.Second), time.NewTicker(2*time.Millisecond)
+	deadline, tick := time.After(3*time.Minute), time.NewTicker(2*time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {

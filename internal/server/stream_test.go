@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/internal/driver/fake"
 )
 
 // events reads a stream to its end, or until enough of it was seen. opened is told that it began.
@@ -111,7 +112,7 @@ func TestEventsAsAStream(t *testing.T) {
 		}
 	}
 	last, completed := int64(0), map[string]bool{}
-	for deadline := time.After(20 * time.Second); len(completed) < 2; {
+	for deadline := time.After(3 * time.Minute); len(completed) < 2; {
 		select {
 		case e := <-seen:
 			if e.Sequence <= last || !strings.HasPrefix(e.Subject, "run/") {
@@ -135,12 +136,13 @@ func TestEventsAsAStream(t *testing.T) {
 
 func TestStopEndsStreamsAndFinishesRequests(t *testing.T) {
 	t.Parallel()
-	b := start(t)
+	b := startIn(t, t.TempDir(), map[string]string{"grace": "2m"}, fake.NewWorld())
 	b.attach(t, "box", nil)
 	r, err := b.Submit(t.Context(), "default", client.RunRequest{Compute: "box", Command: []string{"hang"}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.await(t, r.ID, "Running")
 	path := "/api/v1/workspaces/default/runs/" + r.ID
 	// A request whose body is still coming when the server is told to stop.
 	read, write := io.Pipe()
@@ -178,10 +180,11 @@ func TestStopEndsStreamsAndFinishesRequests(t *testing.T) {
 			if end {
 				t.Error("a stream of a run that goes on said end")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(3 * time.Minute):
 			t.Fatal("the streams did not end")
 		}
 	}
+	b.wantsNothingNew(t, path)
 	if _, err := write.Write([]byte(`"late"}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -191,5 +194,28 @@ func TestStopEndsStreamsAndFinishesRequests(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("stop: %v", err)
+	}
+	b.world.Finish("z-"+r.ID+"-1", 0)
+	startIn(t, b.data, nil, b.world).await(t, r.ID, "Completed")
+}
+
+// wantsNothingNew asks a server that stops, by a new connection.
+func (b *box) wantsNothingNew(t *testing.T, path string) {
+	t.Helper()
+	b.http.CloseIdleConnections()
+	for _, face := range []string{path, "/api/2.0/mlflow/experiments/search", "/mlflow/nowhere", "/v1.0/nowhere"} {
+		resp, text := b.do(t, http.MethodGet, face, nil)
+		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "2" || !strings.Contains(text, "it stops") {
+			t.Errorf("%s: %d, Retry-After %q, %s", face, resp.StatusCode, resp.Header.Get("Retry-After"), text)
+		}
+	}
+	if resp, text := b.do(t, http.MethodGet, "/readyz", nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "NotReady") {
+		t.Errorf("readyz: %d, %s", resp.StatusCode, text)
+	}
+	if resp, text := b.do(t, http.MethodGet, "/healthz", nil); resp.StatusCode != http.StatusOK {
+		t.Errorf("healthz: %d, %s", resp.StatusCode, text)
+	}
+	if _, err := b.Submit(t.Context(), "default", client.RunRequest{Compute: "box", Command: []string{"true"}}); client.CodeOf(err) != client.CodeUnavailable {
+		t.Errorf("a run was submitted: %v", err)
 	}
 }

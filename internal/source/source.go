@@ -67,7 +67,7 @@ func Walk(ctx context.Context, dir string, o Options) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &walker{ctx: ctx, root: root, budget: newBudget(o)}
+	w := &walker{ctx: ctx, root: root, cache: o.Cache, budget: newBudget(o)}
 	if err := w.folder("", nil); err != nil && !errors.Is(err, errEnough) {
 		return nil, err
 	}
@@ -114,6 +114,7 @@ type entry struct {
 type walker struct {
 	ctx     context.Context
 	root    string
+	cache   string // is left out where it lies in the folder: it changes by being read
 	budget  *budget
 	entries []*entry
 }
@@ -132,7 +133,7 @@ func (w *walker) folder(path string, above *ignores) error {
 		return err
 	}
 	for _, e := range list {
-		if e.Name() == ".git" || e.Name() == "__pycache__" && e.IsDir() {
+		if e.Name() == ".git" || e.IsDir() && (e.Name() == "__pycache__" || filepath.Join(w.root, path, e.Name()) == w.cache) {
 			continue
 		}
 		if err := w.add(path+e.Name(), e, rules); err != nil {

@@ -421,6 +421,18 @@ func TestRapidRewritesAreSeen(t *testing.T) {
 	}
 }
 
+// Who submits from the home folder does not send the cache, which is in there.
+func TestTheCacheIsLeftOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a": "1", ".cache/other": "2"})
+	for range 2 {
+		if got := content(t, walk(t, dir, source.Options{Cache: filepath.Join(dir, ".cache", "hashes")})); len(got) != 2 {
+			t.Errorf("it has %v", got)
+		}
+	}
+}
+
 func TestDamagedCacheCountsAsNone(t *testing.T) {
 	t.Parallel()
 	dir, cache := t.TempDir(), t.TempDir()

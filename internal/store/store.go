@@ -3,9 +3,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
+
+// ErrUnanswered is in the chain of every fault.Unavailable of a database: it tells them from those of what a record
+// stands for, such as a machine that does not answer. The write may have happened.
+var ErrUnanswered = errors.New("the database did not answer")
 
 // Key names a record inside a workspace. Workspace names hold no slash; names may.
 type Key struct{ Workspace, Name string }
@@ -28,7 +33,9 @@ type Page struct {
 	Cursor string // as the last List returned it; "" from the start
 }
 
-// Repo holds the records of one type. F filters a list.
+// Repo holds the records of one type. F filters a list. A write with a context of WithOrigin fails with
+// fault.Precondition, Reason "Fenced", where its job is not the run's current one, and where it is known, since it
+// arrived before, it changes nothing and succeeds.
 type Repo[T, F any] interface {
 	// Insert fails with fault.Exists if the key is taken, and then changes nothing.
 	Insert(ctx context.Context, v T, then ...Effect) error
@@ -46,8 +53,8 @@ type Repo[T, F any] interface {
 	Delete(ctx context.Context, k Key, then ...Effect) error
 }
 
-// Effect is something that becomes true in the same transaction as a write: Wake, Emit, Once,
-// Take or Free.
+// Effect is something that becomes true in the same transaction as a write: Wake, Emit, Take, Free or
+// Fence.
 type Effect interface{ effect() }
 
 // Wake makes the reconciler look at a record at time At, or earlier. Zero At is now.
@@ -65,13 +72,6 @@ type Emit struct {
 	Data      map[string]string
 }
 
-// Once names a write that may arrive again. If the name is known, the whole write changes nothing
-// and succeeds.
-type Once struct {
-	Job      string
-	Sequence int64
-}
-
 // Take claims a unique thing for a holder: a slot of a machine, the identity of a computer. If
 // another holder has it, the whole write fails with fault.Conflict, Reason "Taken", and the
 // holder's name in Evidence. Taking what the same holder has changes nothing.
@@ -80,11 +80,18 @@ type Take struct{ Space, Name, Holder string }
 // Free gives back everything that a holder took in a space.
 type Free struct{ Space, Holder string }
 
-func (Wake) effect() {}
-func (Emit) effect() {}
-func (Once) effect() {}
-func (Take) effect() {}
-func (Free) effect() {}
+// Fence makes an attempt of a run, by its ULID, the one whose job may write: see Origin. What was known of the
+// writes of others is forgotten. Attempt 0 is the run's end: no job of it writes any more.
+type Fence struct {
+	Run     string
+	Attempt int
+}
+
+func (Wake) effect()  {}
+func (Emit) effect()  {}
+func (Take) effect()  {}
+func (Free) effect()  {}
+func (Fence) effect() {}
 
 // Claims reads what was taken.
 type Claims interface {
@@ -109,6 +116,9 @@ type Queue interface {
 	Wake(ctx context.Context, w Wake) error
 	// NextDue returns when the earliest record of a kind is due; zero when none is.
 	NextDue(ctx context.Context, kind string) (time.Time, error)
+	// Recall makes the records of a kind due now that nobody works on and that are due later than a time: for who
+	// finds that the clock was set back, by which their times are far off.
+	Recall(ctx context.Context, kind string, later time.Time) error
 	// Woken returns a channel that receives after a commit that woke records of a kind. It may
 	// miss wake-ups of other processes: whoever waits on it also looks at NextDue now and then.
 	Woken(kind string) <-chan struct{}

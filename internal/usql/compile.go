@@ -69,13 +69,9 @@ func (c *compiler) note(e *fault.Error) { c.faults = append(c.faults, e) }
 
 // sorted returns the faults in the order of the script.
 func (c *compiler) sorted() Faults {
-	place := func(e *fault.Error) (line, column int) {
-		_, _ = fmt.Sscanf(e.Field, "line %d, column %d", &line, &column)
-		return line, column
-	}
 	slices.SortStableFunc(c.faults, func(a, b *fault.Error) int {
-		l, m := place(a)
-		n, o := place(b)
+		l, m := Place(a.Field)
+		n, o := Place(b.Field)
 		return cmp.Or(cmp.Compare(l, n), cmp.Compare(m, o))
 	})
 	return slices.CompactFunc(c.faults, func(a, b *fault.Error) bool { return a.Field == b.Field && a.What == b.What })

@@ -3,6 +3,8 @@
 package usql
 
 import (
+	"fmt"
+
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql/rowfile"
 	"github.com/zaffre-ml/zaffre/internal/usql/syntax"
@@ -10,6 +12,15 @@ import (
 
 // Faults are what is wrong with a script, in its order; the Field of each says where: "line 3, column 7".
 type Faults = syntax.Faults
+
+// MaxScript is the largest script that is read, in bytes.
+const MaxScript = 4 << 20
+
+// Place reads the place that the Field of a fault says; zeros where it is none in a script.
+func Place(field string) (line, column int) {
+	_, _ = fmt.Sscanf(field, "line %d, column %d", &line, &column)
+	return line, column
+}
 
 // Plan is what a script does. Only what its outputs need is in it.
 type Plan struct {

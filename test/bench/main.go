@@ -56,14 +56,22 @@ func measurements() []measurement {
 		{"log", logLag},
 		{"resubmit", resubmit},
 		{"environment", environment},
+		{"images", images},
 		{"store", storeSize},
 		{"queue", longQueue},
 		{"arm", armTimes},
 		{"tracking", tracking},
+		{"relay", relayed},
 		{"transfer", transfer},
 		{"attached", attached},
 		{"remote", remote},
 		{"v1", sdkV1},
+		{"slurm", slurmRuns},
+		{"spark", sparkRuns},
+		{"livy", livyRuns},
+		{"usql", usqlRuns},
+		{"kubernetes", kubernetesRuns},
+		{"kwok", kwokRuns},
 	}
 }
 

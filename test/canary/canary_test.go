@@ -73,7 +73,7 @@ func (s *stage) control(user string) {
 	c.plant("user", user)
 	c.plant("admin", s.direct.Token)
 	here, there := c.plant("here", canary("here")), c.plant("there", "cnry-there-"+rand.Text())
-	cmd := exec.Command("sleep", "30")
+	cmd := exec.Command("sleep", "600")
 	cmd.Env = []string{"LEAK=" + here}
 	if err := cmd.Start(); err != nil {
 		s.Fatal(err)
@@ -82,7 +82,8 @@ func (s *stage) control(user string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	}()
-	s.there(`read -r leak; LEAK="$leak" sleep 5 >/dev/null 2>&1 & read -r leak; sh -c 'sleep 5; : "$1"' sh "$leak" >/dev/null 2>&1 &`, there+"\n"+there+"\n")
+	s.there(`read -r leak; LEAK="$leak" sleep 601 >/dev/null 2>&1 & read -r leak; sh -c 'sleep 601; : "$1"' sh "$leak" >/dev/null 2>&1 &`, there+"\n"+there+"\n")
+	defer s.there("pkill -f 'sleep 60[1]'", "")
 	found := func(want ...string) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -96,7 +96,7 @@ func (s *stage) reach() {
 // there runs a script as root on the machine. What it must not show goes in by its input.
 func (s *stage) there(script, in string) []byte {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	exit, err := s.machine.Exec(ctx, []string{"sudo", "sh", "-c", script}, driver.Stdio{In: strings.NewReader(in), Out: &out, Err: &errs})
@@ -142,7 +142,7 @@ func (s *stage) serve() {
 
 func (s *stage) eventually(what string, ok func() bool) {
 	s.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); {
+	for deadline := time.Now().Add(3 * time.Minute); !ok(); {
 		if time.Now().After(deadline) {
 			s.Fatalf("waited in vain for %s", what)
 		}
@@ -249,7 +249,7 @@ func (s *stage) zaffre(args ...string) said {
 
 func (s *stage) quietly(args ...string) said {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.bin, args...)

@@ -3,6 +3,10 @@
 // once, in the state that its command earns, with its whole log; each point of a metric that was
 // acknowledged is there once; no process and no slot is left.
 //
+// "chaos links" does so with machines behind links that are cut, refused, unplugged and lossy, while servers, agents and
+// sessions are killed, clocks are set and a disk fills; "chaos crowd" measures how soon many machines are usable again
+// that were cut off together. Both take root, and make namespaces of their own.
+//
 // It prints a summary, keeps a log, and exits with 1 if anything is wrong.
 package main
 
@@ -25,15 +29,9 @@ import (
 const slots = 8 // of the target "server"
 
 func main() {
-	kills := flag.Int("kills", 100, "how often to kill the server")
-	seed := flag.Uint64("seed", 0, "of the random choices; from the clock if 0")
-	bin := flag.String("bin", "", "zaffre binary; built if empty")
-	out := flag.String("log", "", "file for the log; chaos.log in the cache folder if empty")
-	keep := flag.Bool("keep", false, "keep the data folder")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	wrong, err := run(ctx, *kills, cmp.Or(*seed, uint64(time.Now().UnixNano())), *bin, *out, *keep)
+	wrong, err := choose(ctx, os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 	}
@@ -41,6 +39,30 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
+}
+
+// choose runs the trial that the first argument names, and returns how many things were wrong.
+func choose(ctx context.Context, args []string) (int, error) {
+	switch {
+	case len(args) > 0 && args[0] == "links":
+		return enclosed(ctx, args, linkTrials)
+	case len(args) > 0 && args[0] == "crowd":
+		return enclosed(ctx, args, crowdTrials)
+	}
+	return killTrials(ctx, args)
+}
+
+func killTrials(ctx context.Context, args []string) (int, error) {
+	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	kills := f.Int("kills", 100, "how often to kill the server")
+	seed := f.Uint64("seed", 0, "of the random choices; from the clock if 0")
+	bin := f.String("bin", "", "zaffre binary; built if empty")
+	out := f.String("log", "", "file for the log; chaos.log in the cache folder if empty")
+	keep := f.Bool("keep", false, "keep the data folder")
+	if err := f.Parse(args); err != nil {
+		return 0, err
+	}
+	return run(ctx, *kills, cmp.Or(*seed, uint64(time.Now().UnixNano())), *bin, *out, *keep)
 }
 
 // run returns how many things were wrong.

@@ -75,16 +75,8 @@ func newTrial(ctx context.Context, o trialOptions) (*trial, error) {
 
 func (t *trial) open() error {
 	t.ws, t.follows = t.server.WS, t.server.C
-	p, err := client.Load(t.o.Data)
-	if err != nil {
-		return err
-	}
-	cfg, err := p.Config()
-	if err != nil {
-		return err
-	}
-	cfg.Retries = -1
-	t.c, err = client.New(cfg)
+	var err error
+	t.c, err = impatient(t.o.Data)
 	return err
 }
 

@@ -18,7 +18,7 @@ func (t *trial) verify(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := t.history(ctx)
+	told, err := history(ctx, t.c, t.ws, t.flaw)
 	if err != nil {
 		return nil, err
 	}
@@ -69,16 +69,17 @@ func (o told) final() (n int) {
 	return n
 }
 
-func (t *trial) history(ctx context.Context) (map[string]*told, error) {
+// history returns what the events tell of each run.
+func history(ctx context.Context, c *client.Client, ws string, flaw func(string, ...any)) (map[string]*told, error) {
 	out := map[string]*told{}
 	for after := int64(0); ; {
-		p, err := t.c.Events(ctx, t.ws, client.EventFilter{After: after, Limit: 1000})
+		p, err := c.Events(ctx, ws, client.EventFilter{After: after, Limit: 1000})
 		if err != nil || len(p.Items) == 0 {
 			return out, err
 		}
 		for _, e := range p.Items {
 			if e.Sequence <= after {
-				t.flaw("event %d comes after event %d", e.Sequence, after)
+				flaw("event %d comes after event %d", e.Sequence, after)
 				return out, nil
 			}
 			after = e.Sequence
@@ -208,11 +209,8 @@ func (t *trial) slotsFree(ctx context.Context) error {
 }
 
 func (t *trial) noPanic() {
-	b, _ := os.ReadFile(t.o.Data + ".log")
-	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, "panic") || strings.Contains(line, "DATA RACE") {
-			t.flaw("the server's log: %s", strings.TrimSpace(line))
-		}
+	for _, line := range panics(t.o.Data) {
+		t.flaw("the server's log: %s", line)
 	}
 }
 

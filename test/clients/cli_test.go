@@ -30,7 +30,7 @@ func newAz(t testing.TB, b *box) *azCLI {
 // do runs az and returns what it printed.
 func (a *azCLI) do(t testing.TB, arg ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, a.bin, arg...)
 	cmd.Dir, cmd.Env = a.home, append(a.b.variables(t, a.home), "AZURE_CORE_NO_COLOR=1")

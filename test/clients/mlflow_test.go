@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/client"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 // mlflowVersions are those of MLflow that are tested.
@@ -91,12 +91,10 @@ func found(t testing.TB, out string) (answers map[string]any) {
 // mlflowServer starts MLflow's own server with SQLite.
 func mlflowServer(t testing.TB, python string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := rig.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(python), "mlflow"), "server", "--host", "127.0.0.1", "--port", fmt.Sprint(port),
@@ -109,7 +107,7 @@ func mlflowServer(t testing.TB, python string) string {
 	}
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		resp, err := http.Get(url + "/health")
 		if err == nil {

@@ -19,7 +19,7 @@ func (b *box) finished(t testing.TB, id, state string) string {
 		t.Fatal(err)
 	}
 	var r client.Run
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for r.State != state {
 		var err error
 		if r, err = b.Run(t.Context(), "default", id); err != nil {

@@ -35,7 +35,7 @@ from azureml.core.compute import ComputeTarget
 print('STATE', type(compute_target).__name__, compute_target.name, compute_target.provisioning_state, compute_target.provisioning_errors)
 `
 
-const left = "\nimport time\nend = time.time() + 20\nwhile ws.compute_targets and time.time() < end: time.sleep(.2)\nprint('LEFT', list(ws.compute_targets))\n"
+const left = "\nimport time\nend = time.time() + 180\nwhile ws.compute_targets and time.time() < end: time.sleep(.2)\nprint('LEFT', list(ws.compute_targets))\n"
 
 // filled returns a snippet with its placeholders filled.
 func filled(t testing.TB, dir, name string, c computer) string {
@@ -46,10 +46,10 @@ func filled(t testing.TB, dir, name string, c computer) string {
 	}
 	id := virtualMachine("gpu")
 	if strings.HasPrefix(name, "hdinsight") {
-		id = "/subscriptions/S/resourceGroups/G/providers/Microsoft.HDInsight/clusters/spark"
+		id = sparkCluster
 	}
 	return strings.NewReplacer(
-		"<resource_id>", id, "<username>", c.user, "<password>", c.password, "<ssh-username>", "ada", "<ssh-pwd>", "wr0ng-canary",
+		"<resource_id>", id, "<username>", c.user, "<password>", c.password, "<ssh-username>", c.user, "<ssh-pwd>", c.password,
 		"<batch_account_name>", "acc", "<batch_resource_group>", "rg",
 	).Replace(string(raw))
 }
@@ -89,24 +89,12 @@ func TestV1Snippets(t *testing.T) {
 		"LIST ['attach-dsvm']", "CONFIG attach-dsvm", "LEFT []")
 	attached++
 
-	for _, s := range []struct{ file, class, name, typ string }{
-		{"adla_attach.py", "AdlaCompute", "myadla", "DataLakeAnalytics"},
-		{"batch_attach.py", "BatchCompute", "mybatchcompute", "Batch"},
-		{"databricks_attach.py", "DatabricksCompute", "mydatabricks", "Databricks"},
-		{"hdinsight_attach.py", "HDInsightCompute", "myhdi", "HDInsight"},
-	} {
-		out, err := run(
-			filled(t, dir, s.file, c),
-			"AML_ADLA_COMPUTE_NAME=myadla", "AML_ADLA_RESOURCE_GROUP=rg", "AML_ADLA_ACCOUNT_NAME=acc",
-			"AML_DATABRICKS_COMPUTE_NAME=mydatabricks", "AML_DATABRICKS_RESOURCE_GROUP=rg", "AML_DATABRICKS_WORKSPACE=dbw", "AML_DATABRICKS_ACCESS_TOKEN=dapi",
-		)
+	for _, s := range blocks() {
+		out, err := run(filled(t, dir, s.file, computer{user: "ada", password: "wr0ng-canary"}), s.variables("dapi")...)
 		if err == nil {
 			t.Errorf("%s ended well:\n%s", s.file, out)
 		}
-		cause := "[ResourceUnknown]" // the kind is here, and nothing says what stands behind the resource ID
-		if s.typ == "DataLakeAnalytics" {
-			cause = "compute targets of type " + s.typ + " are not supported by this server yet [ComputeTypeUnsupported]"
-		}
+		const cause = "[ResourceUnknown]" // nothing says what stands behind the resource ID
 		holds(t, out, "ComputeTargetException", cause)
 		out, err = run(refusedState + detach)
 		if err != nil {

@@ -22,7 +22,7 @@ func TestV1KeepsWhatRunsLeave(t *testing.T) {
 				"METRIC many [0.0, 0.5, 1.0]\n", "METRIC mixed [1.0, 2.5, nan]\n", "METRIC one 0.5\n", "METRIC row {'x': 1, 'y': 2.5, 'z': 'NaN'}\n",
 				"METRIC rows {'x': [0, 1, 2], 'y': [None, 0.5, 1.0]}\n", "METRIC same [1, 1, 1]\n",
 				"METRIC table {'a': [1, 2], 'b': [0.5, 0.25], 'c': ['u', 'v']}\n", "METRIC text hello\n", "METRIC whole 42\n", "METRIC words ['a', 'NaN']\n",
-				"NAN True True", "NAMED {'many': [0.0, 0.5, 1.0]} {}", "POPULATED [[1, 2], [3, 4]] True",
+				"NAN True True", "NAMED {'many': [0.0, 0.5, 1.0]} {}", "BURST True", "POPULATED [[1, 2], [3, 4]] True",
 				"FILES ['model/b.txt', 'model/deep/c d.txt', 'up/a.txt', 'up/x.txt', 'up/y.txt']", "GOT first 東京", "MISSING UserErrorException True True",
 				"MODEL single:1 1 {'area': 'x'} {'p': '1'} ScikitLearn 1.5 a file True files", "DOWNLOADED models-single1/a.txt first",
 				"MODEL folder:1 1 {'area': 'y'} {} ", "DOWNLOADED models-folder1/model ['b.txt', 'deep/c d.txt']",

@@ -1,14 +1,16 @@
 package clients_test
 
 import (
+	"errors"
 	"fmt"
-	"net"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 func TestV1AttachesAMachine(t *testing.T) {
@@ -61,12 +63,10 @@ func TestV1KnowsEveryType(t *testing.T) {
 func TestV1OverSSH(t *testing.T) {
 	t.Parallel()
 	interpreter := v1(t, "3.10")
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := rig.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	b := startWith(t, sshvm.Kind())
 	out, err := b.run(t, script{python: interpreter, text: prelude + fmt.Sprintf(`
 from azureml.core.compute import ComputeTarget, RemoteCompute
@@ -86,10 +86,16 @@ ComputeTarget.attach(ws, "gpu", config).wait_for_completion()
 func (b *box) stored(t testing.TB, text string) (found bool) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(b.dir, "data"), func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // the server removed it meanwhile
+			return nil
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		raw, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		found = found || strings.Contains(string(raw), text)
 		return err
 	})

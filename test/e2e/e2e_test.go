@@ -18,6 +18,7 @@ import (
 	_ "github.com/zaffre-ml/zaffre/internal/agent"
 	_ "github.com/zaffre-ml/zaffre/internal/cli"
 	_ "github.com/zaffre-ml/zaffre/internal/server"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -47,10 +48,15 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			home := filepath.Join(e.WorkDir, "home")
+			port, err := rig.Port()
+			if err != nil {
+				return err
+			}
 			e.Vars = append(e.Vars, "HOME="+home, "ZAFFRE_DATA="+filepath.Join(e.WorkDir, "data"), "ZAFFRE_LISTEN=127.0.0.1:0", "ZAFFRE_LOCAL_USER=same",
-				"ZAFFRE_LOCAL_SLOTS=4", "XDG_CACHE_HOME="+filepath.Join(home, ".cache"), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "NL=\n")
+				"ZAFFRE_LOCAL_SLOTS=4", "XDG_CACHE_HOME="+filepath.Join(home, ".cache"), "LANG=C.UTF-8", "PYTHONUNBUFFERED=1", "NL=\n",
+				fmt.Sprint("ADDRESS=127.0.0.1:", port)) // of a server that comes back where it was
 			for _, v := range os.Environ() {
-				if strings.HasPrefix(v, "PIP_") || strings.HasPrefix(v, "UV_") || strings.HasPrefix(v, "SSL_") || strings.HasPrefix(v, "ENGINES_") {
+				if strings.HasPrefix(v, "PIP_") || strings.HasPrefix(v, "UV_") || strings.HasPrefix(v, "SSL_") || strings.HasPrefix(v, "ENGINES_") || strings.HasPrefix(v, "TEST_SLURM=") {
 					e.Vars = append(e.Vars, v)
 				}
 			}
@@ -63,6 +69,10 @@ func TestScripts(t *testing.T) {
 			case "index":
 			case "sshd": // real machines: test/engines/sshd.sh
 				variable, need = "TEST_SSHD", "sshd"
+			case "livysessions": // a simulator of Livy's sessions: test/engines/livysessions.sh
+				variable, need = "TEST_LIVY_SESSIONS", "livysessions"
+			case "slurm": // a cluster of Slurm's: test/engines/slurm.sh
+				variable, need = "TEST_SLURM", "slurm"
 			case "rsync": // and rsync on this one
 				variable, need = "TEST_SSHD", "sshd"
 				if _, err := exec.LookPath("rsync"); err != nil {
@@ -74,8 +84,21 @@ func TestScripts(t *testing.T) {
 			required := slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), need)
 			return required || os.Getenv(variable) != "", nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep, "fix": fix},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "wait-for": waitFor, "keep": keep, "fix": fix, "livysessions": livysessions},
 	})
+}
+
+// livysessions starts a simulator of Livy's sessions, and keeps its URL in $LIVY.
+func livysessions(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: livysessions")
+	}
+	s, err := rig.StartLivySessions()
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	ts.Defer(s.Stop)
+	ts.Setenv("LIVY", s.URL)
 }
 
 // code runs a command that must exit with a code: code 3 zaffre run show nothing.
@@ -104,7 +127,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(60 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(3 * time.Minute); ; <-tick.C {
 		err := ts.Exec(args[1], args[2:]...)
 		if out := ts.ReadFile("stdout"); err == nil && re.MatchString(out) {
 			return

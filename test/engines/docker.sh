@@ -34,19 +34,7 @@ cmd_up() {
 images() {
   docker image inspect zaffre-test/debian:12 >/dev/null 2>&1 || {
     local tar=$CACHE/debian.tar
-    if [ ! -f "$tar" ]; then
-      apt_need mmdebstrap
-      log "zaffre-test/debian:12: mmdebstrap"
-      nice mmdebstrap --format=tar --mode=root --variant=minbase \
-        --include=python3,python3-venv,ca-certificates \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-        --customize-hook='rm -f "$1"/etc/resolv.conf "$1"/etc/hostname' \
-        --customize-hook="cp -L $CA \"\$1\"$CA" \
-        bookworm "$tar.part" /etc/apt/sources.list.d/debian.sources >"$DIR/mmdebstrap.log" 2>&1 ||
-        { tail -20 "$DIR/mmdebstrap.log" >&2; die "mmdebstrap failed"; }
-      mv "$tar.part" "$tar"
-    fi
+    debian_tar "$tar"
     docker import -c 'CMD ["/bin/bash"]' -c 'ENV LANG=C.UTF-8' "$tar" zaffre-test/debian:12 >/dev/null
   }
   docker image inspect zaffre-test/python:3.11 >/dev/null 2>&1 || {

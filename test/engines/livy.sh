@@ -72,7 +72,7 @@ EOF
   fi
   [ -z "${ENGINES_LIVY_CONF:-}" ] || cat "$ENGINES_LIVY_CONF" >>"$conf/livy.conf"
   spawn livy env -C "$RUN" LIVY_HOME="$HOME_" LIVY_LOG_DIR="$RUN" LIVY_CONF_DIR="$conf" \
-    "$JAVA_HOME/bin/java" -Xmx512m -Djava.io.tmpdir="$RUN/tmp" "${opens[@]}" \
+    "$JAVA_HOME/bin/java" $QUICK_JAVA -Xmx512m -Djava.io.tmpdir="$RUN/tmp" "${opens[@]}" \
     -cp "$conf:${HADOOP_CONF_DIR:+$HADOOP_CONF_DIR:}$HOME_/jars/*" org.apache.livy.server.LivyServer
   wait_for 60 livy http "http://127.0.0.1:$p/version"
 }

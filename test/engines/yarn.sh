@@ -37,15 +37,24 @@ cmd_up() {
     p yarn.scheduler.minimum-allocation-mb 256; p yarn.nodemanager.delete.debug-delay-sec 0
     p yarn.nodemanager.vmem-check-enabled false; p yarn.nodemanager.pmem-check-enabled false
     p yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage 99
-    p yarn.resourcemanager.scheduler.class org.apache.hadoop.yarn.server.resourcemanager.scheduler.fifo.FifoScheduler
+    p yarn.resourcemanager.scheduler.class org.apache.hadoop.yarn.server.resourcemanager.scheduler.capacity.CapacityScheduler
     echo '</configuration>'; } >"$CONF/yarn-site.xml"
+  # Two queues, each of which may take all, so that one that is not there can be told: FIFO knows no names of queues.
+  { echo '<configuration>'
+    p yarn.scheduler.capacity.root.queues default,night
+    p yarn.scheduler.capacity.root.default.capacity 50; p yarn.scheduler.capacity.root.default.maximum-capacity 100
+    p yarn.scheduler.capacity.root.night.capacity 50; p yarn.scheduler.capacity.root.night.maximum-capacity 100
+    p yarn.scheduler.capacity.root.default.user-limit-factor 2; p yarn.scheduler.capacity.root.night.user-limit-factor 2
+    p yarn.scheduler.capacity.maximum-am-resource-percent 1
+    echo '</configuration>'; } >"$CONF/capacity-scheduler.xml"
+  quick_spark "$CONF"
   { for k in spark.executor.instances=1 spark.executor.memory=512m spark.driver.memory=512m spark.yarn.am.memory=512m \
-      "spark.yarn.jars=local:$SPARK_HOME/jars/*" "spark.yarn.stagingDir=file://$RUN/staging"; do echo "${k%%=*} ${k#*=}"; done; } >"$CONF/spark-defaults.conf"
+      "spark.yarn.jars=local:$SPARK_HOME/jars/*" "spark.yarn.stagingDir=file://$RUN/staging"; do echo "${k%%=*} ${k#*=}"; done; } >>"$CONF/spark-defaults.conf"
   # Spark's jars supply slf4j/log4j and javax.xml.bind, which the shaded jar expects.
   cp=$(printf '%s:' "$CONF" "$CACHE/jars/*" "$SPARK_HOME"/jars/{slf4j-api,log4j-slf4j2,log4j-api,log4j-core,log4j-1.2,jcl-over,jakarta.xml.bind,jaxb-runtime,activation,istack}*)
   n=org.apache.hadoop.yarn.server
-  spawn rm "$JAVA_HOME/bin/java" -Xmx256m --add-opens java.base/java.lang=ALL-UNNAMED -cp "$cp" $n.resourcemanager.ResourceManager
-  spawn nm "$JAVA_HOME/bin/java" -Xmx256m --add-opens java.base/java.lang=ALL-UNNAMED -cp "$cp" $n.nodemanager.NodeManager
+  spawn rm "$JAVA_HOME/bin/java" $QUICK_JAVA -Xmx256m --add-opens java.base/java.lang=ALL-UNNAMED -cp "$cp" $n.resourcemanager.ResourceManager
+  spawn nm "$JAVA_HOME/bin/java" $QUICK_JAVA -Xmx256m --add-opens java.base/java.lang=ALL-UNNAMED -cp "$cp" $n.nodemanager.NodeManager
   wait_for 60 rm sh -c "curl -fsS http://127.0.0.1:$web/ws/v1/cluster/metrics | grep -q '\"activeNodes\":1'"
 }
 cmd_down() {

@@ -40,7 +40,7 @@ type Server struct {
 }
 
 // readyWithin bounds a start.
-const readyWithin = 30 * time.Second
+const readyWithin = 2 * time.Minute
 
 // Start starts a server and waits until it is ready. The server does not die with the caller's
 // terminal signals; the caller ends it with Stop or Kill.

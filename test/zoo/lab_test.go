@@ -117,7 +117,7 @@ func (l *lab) jump(t testing.TB, target driver.Target) driver.Conn {
 // sudo runs a script as root on vm1 and returns what it printed.
 func (l *lab) sudo(t testing.TB, script string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	argv := append([]string{"sudo", "sh", "-c", script, "sh"}, args...)

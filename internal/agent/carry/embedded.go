@@ -6,10 +6,10 @@ import _ "embed"
 
 // What "make agents" builds.
 var (
-	//go:embed bin/zaffre-agent-linux-amd64
+	//go:embed bin/zaffre-agent-linux-amd64.gz
 	amd64 []byte
-	//go:embed bin/zaffre-agent-linux-arm64
+	//go:embed bin/zaffre-agent-linux-arm64.gz
 	arm64 []byte
 )
 
-func binaries() map[string][]byte { return map[string][]byte{"amd64": amd64, "arm64": arm64} }
+func embedded() map[string][]byte { return map[string][]byte{"amd64": amd64, "arm64": arm64} }

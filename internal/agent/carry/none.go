@@ -2,4 +2,4 @@
 
 package carry
 
-func binaries() map[string][]byte { return nil }
+func embedded() map[string][]byte { return nil }

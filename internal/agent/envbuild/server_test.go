@@ -169,7 +169,7 @@ func through(t *testing.T, proxy, method, host, password string) int {
 // variables waits for a file with an environment.
 func variables(t *testing.T, name string) map[string]string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for {
 		if text, err := os.ReadFile(name); err == nil {

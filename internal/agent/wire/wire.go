@@ -18,7 +18,10 @@ const (
 	OpPoll        = "poll"         // JobRef -> Status
 	OpCancel      = "cancel"       // JobRef -> Empty
 	OpRelease     = "release"      // JobRef -> Empty
+	OpSent        = "sent"         // JobRef -> Empty, or the fault that what a job has logged is still on its way
 	OpSettle      = "settle"       // JobEnd -> Status
+	OpTasks       = "tasks"        // TasksRef -> []Task
+	OpSettleTasks = "settle_tasks" // TaskEnds -> Status
 	OpLog         = "log"          // JobRef with Offset -> Empty, then bytes until the log is complete
 	OpWatch       = "watch"        // -> Empty, then a Changed for each change
 	OpOutputs     = "outputs"      // JobRef -> []File
@@ -78,6 +81,9 @@ type Job struct {
 	// Elsewhere is set where a scheduler starts the job on a machine that shares the agent's folder: the agent
 	// only lays down what to do. Whatever is started runs: zaffre-agent run FOLDER-OF-THE-JOB.
 	Elsewhere bool `json:"elsewhere,omitzero"`
+	// Array has a job that runs elsewhere be many tasks: they are Indexes. What the scheduler starts for one runs:
+	// zaffre-agent run FOLDER-OF-THE-JOB/tasks/INDEX.
+	Array string `json:"array,omitzero"`
 }
 
 // What stands in values of Job.Env for what only the agent knows.
@@ -111,6 +117,10 @@ const (
 	JobLost     = "lost"
 )
 
+// Leaving is the Reason of a job that failed while somebody was ending the machine it ran on, such as a pod. Who
+// started the machine can say more.
+const Leaving = "Leaving"
+
 // Status is how a job stands. It is also what exit.json holds.
 type Status struct {
 	State    string    `json:"state"`
@@ -125,6 +135,42 @@ type Status struct {
 	Claimed bool          `json:"claimed,omitzero"`
 	Silent  time.Duration `json:"silent,omitzero"`
 	Asked   bool          `json:"asked,omitzero"`
+	Array   *Array        `json:"array,omitzero"` // of one that has tasks
+}
+
+// Array is how the tasks of a job stand, as Indexes. All others have ended.
+type Array struct {
+	Tasks   int    `json:"tasks"`            // how many there are
+	Waiting string `json:"waiting,omitzero"` // did not say yet that they began
+	Running string `json:"running,omitzero"`
+	// Unclear are those that were ended by a signal of which only the scheduler can say why it was sent. They
+	// count as ended once they are settled.
+	Unclear string `json:"unclear,omitzero"`
+}
+
+// TasksRef names tasks of a job.
+type TasksRef struct {
+	Job   string `json:"job"`
+	Tasks string `json:"tasks"` // Indexes
+}
+
+// Task is how one task of a job stands by its own files: with a State where it wrote down its end.
+type Task struct {
+	Index  int    `json:"index"`
+	Status Status `json:"status"`
+}
+
+// TaskEnds says how tasks ended that can no more say it themselves, or not why.
+type TaskEnds struct {
+	Job  string    `json:"job"`
+	Ends []TaskEnd `json:"ends"`
+}
+
+// TaskEnd is an end of some tasks. Claimed in it says that they were begun: those of which that is not so, and which
+// begin meanwhile, go on.
+type TaskEnd struct {
+	Tasks  string `json:"tasks"` // Indexes
+	Status Status `json:"status"`
 }
 
 // JobEnd says how a job ended that can no more say it itself. What it said before wins.
@@ -145,12 +191,14 @@ type Code struct {
 
 // Hashes is a list of SHA-256 in lower-case hex.
 type Hashes struct {
-	Hashes []string `json:"hashes"`
+	Hashes []string         `json:"hashes"`
+	Begun  map[string]int64 `json:"begun,omitempty"` // how many bytes have come of those whose stream broke off
 }
 
 // PutFile announces the bytes of one file.
 type PutFile struct {
-	Hash string `json:"hash"`
+	Hash   string `json:"hash"`
+	Offset int64  `json:"offset,omitzero"` // where the bytes begin; see Hashes.Begun
 }
 
 // BuildRef names a build.
@@ -212,6 +260,9 @@ type Item struct {
 	Name    string `json:"name"`
 	Bytes   int64  `json:"bytes"`
 	Removed bool   `json:"removed"`
+	End     string `json:"end,omitzero"`
+	GPUs    []int  `json:"gpus,omitzero"`
+	Memory  int64  `json:"memory,omitzero"`
 }
 
 // Exec asks to run a command.

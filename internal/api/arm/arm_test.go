@@ -334,7 +334,7 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 		`"databricksAccessToken":"canary"`, `"administratorAccount":{"username":"u","password":"canary","privateKeyData":"canary","passphrase":"canary"}`,
 		`"servicePrincipalCredentials":{"clientId":"x","secret":"canary"}`, `"kustoConnectionString":"canary"`, `"userAccountCredentials":{"adminUserPassword":"canary"}`,
 		`"storage_account_key":"canary","accountKey":"canary","keys":["canary"]`, `"nested":[{"deep":{"clientSecret":"canary"}}]`,
-		`"note":"-----BEGIN OPENSSH PRIVATE KEY-----canary"`, `"url":"https://x?SharedAccessSignature=canary"`, `"sasUri":"canary"`, `"kubeConfig":"canary"`,
+		`"note":"-----BEGIN OPENSSH PRIVATE KEY-----canary"`, `"url":"https://x?SharedAccessSignature=canary"`, `"blobs":"https://x/c?sv=2020-12-06&sig=canary"`, `"sasUri":"canary"`, `"kubeConfig":"canary"`,
 	} {
 		for _, typ := range []string{"VirtualMachine", "Databricks"} {
 			name := fmt.Sprintf("c-%s-%d", strings.ToLower(typ), i)

@@ -102,6 +102,8 @@ func whole(v any) any {
 type request struct {
 	typ        string // computeType as given
 	namesOther bool   // it names a machine or service that is there already
+	resource   string // the resource ID that it names
+	unattached bool   // it says itself that nothing was attached: an answer of ours, sent back
 	options    map[string]any
 	foreign    foreign
 }
@@ -127,7 +129,9 @@ func read(body map[string]any) (q request, outer, inner map[string]any) {
 	inner, _ = outer["properties"].(map[string]any)
 	inner, _ = clone(inner).(map[string]any)
 	q.typ = text(outer, "computeType")
-	q.namesOther = text(outer, "resourceId") != "" || text(inner, "address") != ""
+	q.resource = text(outer, "resourceId")
+	q.unattached = outer["isAttachedCompute"] == false
+	q.namesOther = q.resource != "" || text(inner, "address") != ""
 	q.foreign.Tags, _ = body["tags"].(map[string]any)
 	q.foreign.Identity = body["identity"]
 	for _, name := range ours {

@@ -13,6 +13,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
@@ -121,8 +122,18 @@ func (a *api) decode(k store.Key, body map[string]any) (compute.AttachRequest, e
 		return out, err
 	}
 	q.take(kind, outer, inner)
+	out.Made = q.makes(kind)
 	out.Kind, out.Options, out.Foreign = kind.Name, q.options, q.keep(typeName(kind, q.typ), outer, inner)
 	return out, nil
+}
+
+// makes reports whether the body asks for something new: it names nothing that is there, or what we make things in.
+func (q request) makes(kind driver.Kind) bool {
+	p := kind.Provision
+	if p == nil || !slices.ContainsFunc(p.ComputeTypes, func(s string) bool { return strings.EqualFold(s, q.typ) }) {
+		return false
+	}
+	return !q.namesOther || q.unattached || inventory.Same(q.resource, p.Resource)
 }
 
 // kindOf returns the kind that has the type; of several, the one that attaches, or makes, as the body
@@ -203,8 +214,8 @@ func (a *api) patchCompute(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// deleteCompute detaches, and says at once if that is refused: azureml-core's detach() never looks at
-// the operation.
+// deleteCompute detaches, or deletes what zaffre made, and says at once if that is refused: azureml-core's
+// detach() never looks at the operation.
 func (a *api) deleteCompute(w http.ResponseWriter, r *http.Request) error {
 	k := keyOf(r)
 	t, err := a.target(r.Context(), k)
@@ -217,14 +228,12 @@ func (a *api) deleteCompute(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	action := r.URL.Query().Get("underlyingResourceAction")
-	if strings.EqualFold(action, "Delete") && !t.Spec.Refused && isAttached(a.kind(t), "") {
-		return &fault.Error{
-			Code: fault.Unsupported, Reason: "DeleteUnsupported", What: fmt.Sprintf("cannot delete compute target %q", t.Name),
-			Why: "the machine behind it was there before, and zaffre does not delete what it did not make",
-			Fix: "detach it: underlyingResourceAction=Detach; run: zaffre compute detach " + t.Name, Field: "underlyingResourceAction",
-		}
+	if strings.EqualFold(action, "Delete") && (t.Spec.Made || isAttached(a.kind(t), "")) {
+		_, err = a.Computes.Delete(r.Context(), k, compute.DetachOptions{})
+	} else {
+		_, err = a.Computes.Detach(r.Context(), k, compute.DetachOptions{Leave: true})
 	}
-	if _, err := a.Computes.Detach(r.Context(), k, compute.DetachOptions{Leave: true}); err != nil {
+	if err != nil {
 		return err
 	}
 	a.accept(w, r, t, operationOf(t, verbDetach, nil))

@@ -156,8 +156,12 @@ func detached(name string) *fault.Error {
 }
 
 func stays(t compute.Target) *fault.Error {
+	verb := "detach"
+	if t.Spec.Made {
+		verb = "delete"
+	}
 	return &fault.Error{
-		Code: fault.Precondition, Reason: "DetachRefused", What: fmt.Sprintf("cannot detach compute target %q", t.Name),
-		Why: "it could not be cleaned, or was attached again", Fix: "run: zaffre compute detach --force " + t.Name,
+		Code: fault.Precondition, Reason: "DetachRefused", What: fmt.Sprintf("cannot %s compute target %q", verb, t.Name),
+		Why: "it could not be cleaned, or was attached again", Fix: "run: zaffre compute " + verb + " --force " + t.Name,
 	}
 }

@@ -49,5 +49,6 @@ func redact(v any) {
 func looksSecret(v any) bool {
 	s, ok := v.(string)
 	return ok && (strings.Contains(s, "PRIVATE KEY-----") || strings.Contains(s, "SharedAccessSignature") || strings.Contains(s, "AccountKey=") ||
+		strings.Contains(s, "?sig=") || strings.Contains(s, "&sig=") ||
 		strings.Contains(s, "zaf_") || strings.Contains(s, "zafs_"))
 }

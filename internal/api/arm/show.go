@@ -90,10 +90,10 @@ func (a *api) show(t compute.Target, id string) *wireCompute {
 	fill(outer, f.Outer)
 	fillOptions(t, kind, outer, inner)
 	if kind.Document != nil {
-		fill(inner, kind.Document(driver.View{ComputeType: typ, CreatedBy: t.CreatedBy, Options: shownOptions(kind, t), Seen: t.Status.Seen}))
+		fill(inner, kind.Document(driver.View{ComputeType: typ, CreatedBy: t.CreatedBy, Made: t.Spec.Made, Options: shownOptions(kind, t), Seen: t.Status.Seen}))
 	}
 	created := stamp(t.Created)
-	outer["computeType"], outer["computeLocation"], outer["isAttachedCompute"] = typ, Location, isAttached(kind, typ)
+	outer["computeType"], outer["computeLocation"], outer["isAttachedCompute"] = typ, Location, !t.Spec.Made && isAttached(kind, typ)
 	outer["createdOn"], outer["modifiedOn"] = created, stamp(t.Status.Changed)
 	outer["provisioningState"], outer["provisioningErrors"] = string(t.Status.State), provisioningErrors(t)
 	outer["properties"] = inner

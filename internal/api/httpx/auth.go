@@ -29,7 +29,12 @@ func Authenticate(known func(ctx context.Context, bearer string) (identity.Calle
 				return
 			}
 			InfoOf(r.Context()).Caller = caller.Name
-			next.ServeHTTP(w, r.WithContext(identity.With(r.Context(), caller)))
+			ctx, err := Origin(r, caller)
+			if err != nil {
+				fail(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(identity.With(ctx, caller)))
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
+	"github.com/zaffre-ml/zaffre/internal/relay"
 )
 
 // Done is told of each request when it has been served.
@@ -23,6 +24,9 @@ func Requests(log *slog.Logger, fail Fail, done Done) Middleware {
 			start, info := time.Now(), &Info{ID: requestID(r)}
 			w.Header().Set("X-Request-Id", info.ID)
 			rec := &recorder{ResponseWriter: w}
+			if r.Header.Get(relay.Attempt) != "" {
+				rec.tell = info
+			}
 			r = r.WithContext(withInfo(r.Context(), info))
 			defer func() {
 				took := time.Since(start)
@@ -106,6 +110,7 @@ type recorder struct {
 	http.ResponseWriter
 	code  int
 	bytes int64
+	tell  *Info // whose fault's reason a relay is told; nil: somebody else asks
 }
 
 // Unwrap lets http.ResponseController reach the connection.
@@ -121,6 +126,9 @@ func (w *recorder) status() int {
 func (w *recorder) WriteHeader(code int) {
 	if w.code == 0 {
 		w.code = code
+		if w.tell != nil && w.tell.failure() != nil {
+			w.Header().Set(relay.Reason, fault.From(w.tell.failure()).Reason)
+		}
 	}
 	w.ResponseWriter.WriteHeader(code)
 }

@@ -46,7 +46,7 @@ func newRig(t testing.TB) *rig {
 	if _, err := ws.EnsureDefault(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{now: time.Now().Truncate(time.Second)}
+	r := &rig{}
 	r.ids = identity.New(identity.Config{Tokens: db.Tokens(), Principals: db.Principals(), HasWorkspace: ws.Exists, RunOwner: runOwner})
 	q := identity.TokenRequest{Name: "ada", Workspace: workspace.Default, Role: identity.Contributor}
 	if r.token, r.bearer, err = r.ids.CreateToken(ctx, q); err != nil {
@@ -56,6 +56,7 @@ func newRig(t testing.TB) *rig {
 	if r.app, r.secret, err = r.ids.CreatePrincipal(ctx, q); err != nil {
 		t.Fatal(err)
 	}
+	r.now = time.Now().Truncate(time.Second) // not before the secret was made
 	r.Service = login.New(login.Config{
 		Identity: r.ids, Key: ed25519.NewKeyFromSeed(make([]byte, 32)), Tenant: "11111111-2222-3333-4444-555555555555",
 		Now: func() time.Time { return r.now },

@@ -179,7 +179,11 @@ func (a *api) enter(w http.ResponseWriter, r *http.Request) (call, error) {
 	if p.subscription != "" && (!strings.EqualFold(p.subscription, a.Subscription) || !strings.EqualFold(p.group, a.Group)) {
 		return call{}, noWorkspace(p.workspace)
 	}
-	ctx := identity.With(r.Context(), caller)
+	ctx, err := httpx.Origin(r, caller)
+	if err != nil {
+		return call{}, err
+	}
+	ctx = identity.With(ctx, caller)
 	ws := workspaceOf(r, p, caller)
 	if caller.RoleIn(ws) == "" {
 		return call{}, identity.Require(ctx, ws, identity.Reader)

@@ -25,6 +25,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/event"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/image"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/run"
@@ -46,6 +47,8 @@ type Deps struct {
 	Environments *environment.Service
 	Runs         *run.Service
 	Models       *model.Service
+	Images       *image.Service
+	Hosts        []string // by which clients may know the server's registry
 	Events       *event.Service
 	Snapshots    Snapshots
 	Server       client.Server // what GET /server answers, but for the caller
@@ -98,11 +101,13 @@ func build(d Deps) (*api, *http.ServeMux) {
 	a.routesSecrets()
 	a.routesComputes()
 	a.routesShell()
+	a.routesSessions()
 	a.routesEnvironments()
 	a.routesSnapshots()
 	a.routesRuns()
 	a.routesArtifacts()
 	a.routesModels()
+	a.routesImages()
 	a.routesExperiments()
 	a.routesMetrics()
 	a.routesStreams()

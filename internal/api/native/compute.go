@@ -22,7 +22,7 @@ func (a *api) routesComputes() {
 	huma.Register(a.huma, a.op(http.MethodGet, one, "get-compute", "Show a compute target"), a.getCompute)
 	huma.Register(a.huma, a.op(http.MethodPut, one, "attach-compute", "Attach a compute target (201), or bring it to these options (200)"), a.attachCompute)
 	huma.Register(a.huma, a.op(http.MethodPatch, one, "update-compute", "Change options of a compute target; the others stay"), a.updateCompute)
-	huma.Register(a.huma, a.op(http.MethodDelete, one, "detach-compute", "Detach a compute target: the machine stays, what zaffre left on it goes"), a.detachCompute)
+	huma.Register(a.huma, a.op(http.MethodDelete, one, "detach-compute", "Detach a compute target: the machine stays, what zaffre left on it goes. Or delete one that zaffre made"), a.detachCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/identify", "identify-compute", "Show who answers where a compute target is to be attached; nothing is kept, and no credential used"), a.identifyCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/check", "check-compute", "Look at a compute target now"), a.checkCompute)
 	huma.Register(a.huma, a.op(http.MethodPost, one+"/trust", "trust-compute", "Hold a compute target to what was seen of it last: a new host key"), a.trustCompute)
@@ -57,15 +57,8 @@ func (a *api) listComputes(ctx context.Context, in *struct {
 
 // showCompute adds how full the machines are.
 func (a *api) showCompute(ctx context.Context, t compute.Target) (client.Compute, error) {
-	taken := map[string]int{}
-	for _, m := range t.Status.Seen.Machines {
-		n, err := a.Runs.Taken(ctx, m.Identity)
-		if err != nil {
-			return client.Compute{}, err
-		}
-		taken[m.Identity] = n
-	}
-	return toCompute(t, taken), nil
+	taken, err := a.Runs.Going(ctx, t)
+	return toCompute(t, taken), err
 }
 
 func (a *api) answerCompute(ctx context.Context, t compute.Target, err error) (*out[client.Compute], error) {
@@ -125,9 +118,14 @@ func (a *api) detachCompute(ctx context.Context, in *struct {
 	ComputePath
 	Force  bool `query:"force" doc:"Detach though runs are active or the machine does not answer"`
 	DryRun bool `query:"dry_run" doc:"Only say what would be removed"`
+	Delete bool `query:"delete" doc:"Delete a target that zaffre made, with what it stands for"`
 },
 ) (*out[client.Page[client.Removed]], error) {
-	items, err := a.Computes.Detach(ctx, compute.KeyOf(in.Workspace, in.Name), compute.DetachOptions{Force: in.Force, DryRun: in.DryRun})
+	remove := a.Computes.Detach
+	if in.Delete {
+		remove = a.Computes.Delete
+	}
+	items, err := remove(ctx, compute.KeyOf(in.Workspace, in.Name), compute.DetachOptions{Force: in.Force, DryRun: in.DryRun})
 	return pageOf(items, "", toRemoved), err
 }
 

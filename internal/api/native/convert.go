@@ -90,7 +90,7 @@ func fromRunRequest(workspace string, r client.RunRequest) run.Request {
 		Workspace: workspace, Name: r.Name, Experiment: r.Experiment, Display: r.Display, Parent: r.Parent, Tags: r.Tags,
 		Spec: run.Spec{
 			Target: r.Compute, Command: r.Command, Dir: r.Dir, Snapshot: r.Snapshot, Environment: r.Environment, Env: r.Variables,
-			GPUs: r.GPUs, CPU: r.CPU, Memory: r.Memory, Priority: r.Priority, Timeout: seconds(r.Timeout), Retries: r.Retries, Options: r.Options,
+			GPUs: r.GPUs, CPU: r.CPU, Memory: r.Memory, Priority: r.Priority, Timeout: seconds(r.Timeout), LostAfter: seconds(r.LostAfter), Retries: r.Retries, Options: r.Options,
 		},
 	}
 }
@@ -107,7 +107,7 @@ func toRun(r run.Run) client.Run {
 		ID: r.Name, UID: r.ID, Workspace: r.Workspace, Experiment: r.Experiment, Number: r.Number, Display: r.Display,
 		Parent: r.Parent, Origin: string(r.Origin), State: string(s.State), Compute: p.Target, Command: p.Command, Dir: p.Dir,
 		Snapshot: p.Snapshot, Environment: p.Environment, Digest: p.Digest, Variables: p.Env, Tags: r.Tags, GPUs: p.GPUs, CPU: p.CPU,
-		Memory: p.Memory, Priority: p.Priority, Timeout: p.Timeout.Seconds(), Retries: p.Retries, Options: p.Options, Error: toFault(s.Error),
+		Memory: p.Memory, Priority: p.Priority, Timeout: p.Timeout.Seconds(), LostAfter: p.LostAfter.Seconds(), Retries: p.Retries, Options: p.Options, Error: toFault(s.Error),
 		Warnings: s.Warnings, CreatedBy: r.CreatedBy, Created: utc(r.Created), Started: utc(s.Started), Ended: utc(s.Ended),
 		Params: r.Params, User: r.User, Deleted: utc(r.Deleted),
 	}

@@ -100,7 +100,7 @@ func TestNothingIsForgotten(t *testing.T) {
 	for name, missing := range map[string][]string{
 		"Run":         zeros(toRun(filled[run.Run]()), "Metrics"),
 		"Attempt":     zeros(toRun(filled[run.Run]()).Attempts[0]),
-		"Compute":     zeros(toCompute(target, map[string]int{})),
+		"Compute":     zeros(toCompute(target, map[string]int{"i": 3})),
 		"Check":       zeros(toCompute(target, nil).Checks[0]),
 		"Condition":   zeros(toCompute(target, nil).Conditions[0]),
 		"Environment": zeros(toEnvironment(filled[environment.Environment]())),

@@ -27,15 +27,22 @@ func attach(a *frame.App) *cobra.Command {
 func attachKind(a *frame.App, outer *cobra.Command, s *frame.Session, k client.Kind, args []string) error {
 	t := &attaching{App: a, Session: s, kind: k}
 	shared := false
-	cmd := a.Command("compute.attach", k.Name+" NAME [FLAGS]", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	grants := false
+	cmd := a.Command("compute.attach", k.Name+" NAME [FLAGS]", named(&grants), func(cmd *cobra.Command, args []string) error {
+		if grants {
+			return printGrants(a, k.Grants, t.values)
+		}
 		t.values.name = args[0]
 		t.want = client.Compute{Name: args[0], Kind: k.Name, Shared: shared}
 		return t.run(cmd.Context())
 	})
 	cmd.Long = k.Summary
 	cmd.Example = strings.TrimRight("  zaffre compute attach "+k.Name+" box "+k.Example, " ")
-	t.values = declare(a, cmd, k)
+	t.values = declare(a, cmd, k, byAttaching)
 	cmd.Flags().BoolVar(&shared, "shared", false, a.Say("flag.attach.shared"))
+	if k.GrantsFlag != "" {
+		cmd.Flags().BoolVar(&grants, k.GrantsFlag, false, a.Say("flag.attach.grants"))
+	}
 	if bySSH(k) {
 		cmd.Flags().BoolVar(&t.agent, "ssh-agent", false, a.Say("flag.attach.agent"))
 		t.values.agent = &t.agent
@@ -81,7 +88,7 @@ func (t *attaching) run(ctx context.Context) error {
 	}
 	c, err := t.AttachCompute(ctx, t.WS, t.want)
 	if err == nil {
-		c, err = settled(ctx, t.Session, c)
+		c, err = patiently(t.App, c.Name, func() (client.Compute, error) { return settled(ctx, t.Session, c) })
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package compute
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/zaffre-ml/zaffre/client"
 	"github.com/zaffre-ml/zaffre/internal/cli/frame"
 )
 
@@ -12,7 +13,7 @@ func check(a *frame.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := s.CheckCompute(cmd.Context(), s.WS, args[0])
+		c, err := patiently(a, args[0], func() (client.Compute, error) { return s.CheckCompute(cmd.Context(), s.WS, args[0]) })
 		return conclude(cmd.Context(), a, s, c, a.Suggest(err, args[0], a.ComputeNames))
 	})
 	cmd.ValidArgsFunction = frame.Names(a.ComputeNames)

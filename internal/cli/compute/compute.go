@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,26 @@ import (
 
 // Command returns the noun "compute".
 func Command(a *frame.App) *cobra.Command {
-	return a.Noun("compute", "compute", attach(a), list(a), show(a), update(a), detach(a), check(a), trust(a), sshTo(a), sshConfig(a), kinds(a))
+	return a.Noun("compute", "compute", attach(a), create(a), list(a), show(a), update(a), detach(a), remove(a), check(a), trust(a), sshTo(a), sshConfig(a), kinds(a))
+}
+
+// patience is how long something may last before a word is said of it.
+const patience = 2 * time.Second
+
+// patiently does something with a target of a name, and says so while it lasts.
+func patiently(a *frame.App, name string, do func() (client.Compute, error)) (client.Compute, error) {
+	done := make(chan struct{})
+	var saying sync.WaitGroup
+	saying.Go(func() {
+		select {
+		case <-done:
+		case <-time.After(patience):
+			a.Talk("talk.looking", name)
+		}
+	})
+	defer saying.Wait()
+	defer close(done)
+	return do()
 }
 
 // settled waits until the target was looked at, and returns it.
@@ -79,7 +99,7 @@ func printOne(a *frame.App, c client.Compute) error {
 
 func fields(a *frame.App, c client.Compute) *frame.Table {
 	t := frame.Fields(a.Say("col.field"), a.Say("col.value"),
-		a.Say("col.compute"), c.Name, a.Say("col.kind"), c.Kind, a.Say("col.state"), c.State, a.Say("col.by"), c.CreatedBy, a.Say("col.seen"), seen(a, c))
+		a.Say("col.compute"), c.Name, a.Say("col.kind"), kindWord(a, c), a.Say("col.state"), state(c), a.Say("col.by"), c.CreatedBy, a.Say("col.seen"), seen(a, c))
 	for _, k := range slices.Sorted(maps.Keys(c.Options)) {
 		t.Row(k, c.Options[k])
 	}
@@ -88,8 +108,16 @@ func fields(a *frame.App, c client.Compute) *frame.Table {
 	}
 	for _, k := range c.Checks {
 		t.Row(a.Say("col.check")+" "+k.Name, checked(k))
+		if !k.OK && k.Fix != "" {
+			t.Row("", k.Fix)
+		}
 	}
 	for _, k := range c.Conditions {
+		if k.Silent() {
+			t.Row(k.Type, mark(false)+" "+a.Say("compute.silent", frame.Age(k.Since), seen(a, c), c.Running))
+			t.Row("", k.Message)
+			continue
+		}
 		t.Row(k.Type, strings.TrimSpace(fmt.Sprintf("%s %s", mark(k.OK), cmp.Or(k.Message, k.Reason))))
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.Facts)) {
@@ -99,10 +127,19 @@ func fields(a *frame.App, c client.Compute) *frame.Table {
 }
 
 func seen(a *frame.App, c client.Compute) string {
-	if c.Seen.IsZero() {
+	if c.Answered.IsZero() {
 		return ""
 	}
-	return a.Say("ago", frame.Age(c.Seen))
+	return a.Say("ago", frame.Age(c.Answered))
+}
+
+// silent is the condition of a target that does not answer.
+func silent(c client.Compute) (client.Condition, bool) {
+	i := slices.IndexFunc(c.Conditions, client.Condition.Silent)
+	if i < 0 {
+		return client.Condition{}, false
+	}
+	return c.Conditions[i], true
 }
 
 func checked(k client.Check) string {

@@ -24,20 +24,36 @@ func detach(a *frame.App) *cobra.Command {
 			}
 		}
 		if o.DryRun {
+			tellRemedies(a, items)
 			a.Talk("talk.dryrun")
 			a.Next("zaffre compute detach " + args[0])
 			return nil
 		}
 		a.Talk("talk.detachedcompute", args[0])
-		if n := stayed(items); n > 0 {
-			a.Talk("talk.stayed", n)
-		}
+		tellStayed(a, items)
 		return nil
 	})
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, a.Say("flag.detach.dryrun"))
 	cmd.Flags().BoolVar(&o.Force, "force", false, a.Say("flag.detach.force"))
 	cmd.ValidArgsFunction = frame.Names(a.ComputeNames)
 	return cmd
+}
+
+// tellStayed says what a detach could not remove, and how to do so by hand.
+func tellStayed(a *frame.App, items []client.Removed) {
+	if n := stayed(items); n > 0 {
+		a.Talk("talk.stayed", n)
+		tellRemedies(a, items)
+	}
+}
+
+// tellRemedies says how to remove by hand what the machine's driver cannot, since it does not answer.
+func tellRemedies(a *frame.App, items []client.Removed) {
+	for _, i := range items {
+		if i.Remedy != "" {
+			a.Talk("talk.remedy", i.Remedy)
+		}
+	}
 }
 
 // stayed counts what a detach could not remove.

@@ -45,11 +45,15 @@ func kindTable(a *frame.App, found []client.Kind) *frame.Table {
 	return t
 }
 
-// optionTable has the flags of attach, and after them what runs say with --option.
+// optionTable has the flags of attach and create, and after them what runs say with --option.
 func optionTable(a *frame.App, k client.Kind) *frame.Table {
 	t := &frame.Table{Header: []string{a.Say("col.flag"), a.Say("col.type"), a.Say("col.default"), a.Say("col.help")}}
 	for _, o := range k.Options {
-		optionRow(t, "--"+flagName(o), o)
+		name := "--" + flagName(o)
+		if o.Only == byMaking {
+			name = "create " + name
+		}
+		optionRow(t, name, o)
 	}
 	for _, o := range k.JobOptions {
 		optionRow(t, "run submit --option "+o.Path, o)
@@ -63,8 +67,8 @@ func optionRow(t *frame.Table, name string, o client.Option) {
 		kind += "!"
 	}
 	def := ""
-	if o.Default != nil {
-		def = fmt.Sprint(o.Default)
+	if v := defaultOf(o); v != nil {
+		def = fmt.Sprint(v)
 	}
 	t.Row(name, kind, def, o.Help)
 }

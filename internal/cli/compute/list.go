@@ -29,16 +29,36 @@ func list(a *frame.App) *cobra.Command {
 	})
 }
 
+// kindWord is a target's kind, and that zaffre made it.
+func kindWord(a *frame.App, c client.Compute) string {
+	if c.Made {
+		return a.Say("compute.made", c.Kind)
+	}
+	return c.Kind
+}
+
 func table(a *frame.App, found []client.Compute) *frame.Table {
 	t := &frame.Table{Header: []string{
 		a.Say("col.compute"), a.Say("col.kind"), a.Say("col.state"), a.Say("col.running"), "GPU", "CPU", a.Say("col.memory"), a.Say("col.seen"),
 	}, States: 3}
 	for _, c := range found {
-		taken, runs, gpus, cpu, memory := 0, 0, 0, 0.0, int64(0)
-		for _, m := range c.Machines {
-			taken, runs, gpus, cpu, memory = taken+m.Taken, runs+m.Runs, gpus+m.GPUs, cpu+m.CPU, memory+m.Memory
+		if len(c.Machines) == 0 { // the engine behind it counts them
+			t.Row(c.Name, kindWord(a, c), state(c), c.Running, "", "", "", seen(a, c))
+			continue
 		}
-		t.Row(c.Name, c.Kind, c.State, fmt.Sprintf("%d/%d", taken, runs), gpus, cpu, frame.Bytes(memory), seen(a, c))
+		runs, gpus, cpu, memory := 0, 0, 0.0, int64(0)
+		for _, m := range c.Machines {
+			runs, gpus, cpu, memory = runs+m.Runs, gpus+m.GPUs, cpu+m.CPU, memory+m.Memory
+		}
+		t.Row(c.Name, kindWord(a, c), state(c), fmt.Sprintf("%d/%d", c.Running, runs), gpus, cpu, frame.Bytes(memory), seen(a, c))
 	}
 	return t
+}
+
+// state is the target's, in a word.
+func state(c client.Compute) string {
+	if _, is := silent(c); is && c.State == "Succeeded" {
+		return "Unreachable"
+	}
+	return c.State
 }

@@ -88,9 +88,16 @@ func defaultOf(o client.Option) any {
 	return o.Default
 }
 
-// declare gives a command the flags of a kind.
-func declare(a *frame.App, cmd *cobra.Command, k client.Kind) *options {
+// How a target comes, as client.Option has it.
+const (
+	byAttaching = "attaching"
+	byMaking    = "making"
+)
+
+// declare gives a command the flags of a kind, for targets that come by attaching or by making.
+func declare(a *frame.App, cmd *cobra.Command, k client.Kind, by string) *options {
 	f := cmd.Flags()
+	k.Options = slices.DeleteFunc(slices.Clone(k.Options), func(o client.Option) bool { return o.Only != "" && o.Only != by })
 	for _, o := range k.Options {
 		name, help := flagName(o), o.Help
 		if o.Required {

@@ -40,7 +40,11 @@ func updateKind(a *frame.App, outer *cobra.Command, s *frame.Session, c client.C
 		return conclude(ctx, a, s, c, err)
 	})
 	cmd.Long = k.Summary
-	values = declare(a, cmd, k)
+	by := byAttaching
+	if c.Made {
+		by = byMaking
+	}
+	values = declare(a, cmd, k, by)
 	values.name, values.update = c.Name, true
 	return a.Nested(outer, cmd, args)
 }

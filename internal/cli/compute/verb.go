@@ -56,7 +56,7 @@ func takeWord(args []string) (string, []string) {
 // conclude waits until the target was looked at, and says what came of it.
 func conclude(ctx context.Context, a *frame.App, s *frame.Session, c client.Compute, err error) error {
 	if err == nil {
-		c, err = settled(ctx, s, c)
+		c, err = patiently(a, c.Name, func() (client.Compute, error) { return settled(ctx, s, c) })
 	}
 	if err != nil {
 		return err

@@ -32,6 +32,36 @@ func (p *Pairs) Set(s string) error {
 	return nil
 }
 
+// Options is a flag of the form PATH=VALUE, for what is said to the engine behind a target. A path that is given
+// again makes a list.
+type Options struct{ Into *map[string]any }
+
+// String returns "": help shows no default.
+func (o Options) String() string { return "" }
+
+// Type is how help names the value.
+func (o Options) Type() string { return "PATH=VALUE" }
+
+// Set adds a value.
+func (o Options) Set(s string) error {
+	path, value, ok := strings.Cut(s, "=")
+	if !ok || path == "" {
+		return errors.New("it is not of the form PATH=VALUE")
+	}
+	if *o.Into == nil {
+		*o.Into = map[string]any{}
+	}
+	switch before := (*o.Into)[path].(type) {
+	case nil:
+		(*o.Into)[path] = value
+	case []any:
+		(*o.Into)[path] = append(before, value)
+	default:
+		(*o.Into)[path] = []any{before, value}
+	}
+	return nil
+}
+
 // PairText writes pairs in the order of their keys.
 func PairText(m map[string]string) string {
 	var out []string

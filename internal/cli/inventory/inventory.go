@@ -37,7 +37,7 @@ func source(e client.InventoryEntry) string { return cmp.Or(e.Source, e.CreatedB
 
 // where says in one cell what stands behind an entry.
 func where(e client.InventoryEntry) string {
-	for _, k := range []string{"address", "livy", "databricks", "batch", "slurm", "store"} {
+	for _, k := range []string{"address", "livy", "databricks", "batch", "slurm", "connect", "host", "store"} {
 		if v := e.Settings[k]; v != "" {
 			return v
 		}

@@ -54,7 +54,7 @@ type follower struct {
 
 // changed tells what changed since the last time.
 func (f *follower) changed(ctx context.Context, wg *sync.WaitGroup, r client.Run) {
-	if r.State != f.last.State {
+	if now := engineWaits(r); r.State != f.last.State || now != "" && now != engineWaits(f.last) {
 		f.a.Talk("talk.state", f.a.State(r.State), reason(r))
 		for _, c := range r.Conditions {
 			if fix := remedy(f.a, r, c); fix != "" {
@@ -62,6 +62,7 @@ func (f *follower) changed(ctx context.Context, wg *sync.WaitGroup, r client.Run
 			}
 		}
 	}
+	f.silence(r)
 	if r.State == "Preparing" && r.Environment != "" && !f.building {
 		f.building = true
 		wg.Go(func() { f.build(ctx, r) })
@@ -74,6 +75,37 @@ func (f *follower) changed(ctx context.Context, wg *sync.WaitGroup, r client.Run
 		f.ready <- f.attempts
 	}
 	f.last = r
+}
+
+// silence tells when the target stops to answer, and when it answers again.
+func (f *follower) silence(r client.Run) {
+	was, now := silent(f.last), silent(r)
+	switch {
+	case now != "" && was == "":
+		f.a.Talk("talk.silent", r.Compute, now)
+	case now == "" && was != "" && !r.Final():
+		f.a.Talk("talk.back", r.Compute)
+	}
+}
+
+// silent is why the run's target does not answer, "" while it does.
+func silent(r client.Run) string {
+	for _, c := range r.Conditions {
+		if c.Silent() && !r.Final() {
+			return c.Message
+		}
+	}
+	return ""
+}
+
+// engineWaits is why the engine behind the target has not begun the run, "" where that is not known.
+func engineWaits(r client.Run) string {
+	for _, c := range r.Conditions {
+		if c.Reason == "EngineWaits" {
+			return c.Message
+		}
+	}
+	return ""
 }
 
 // reason is what the run's conditions say about why it waits.

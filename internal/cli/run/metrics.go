@@ -110,6 +110,7 @@ func (m metricsView) show(ctx context.Context) error {
 		}
 		points = append(points, p)
 	}
+	slices.SortStableFunc(points, func(a, b client.Point) int { return a.Time.Compare(b.Time) })
 	switch {
 	case m.o.csv:
 		return m.csv(points)

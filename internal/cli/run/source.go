@@ -29,15 +29,20 @@ func locate(args []string, source string, raw bool) (code, error) {
 			}
 		}
 	}
-	if raw {
+	script := args[0]
+	usql := strings.EqualFold(filepath.Ext(script), ".usql")
+	if raw && !usql {
 		return code{dir: source, command: args}, nil
 	}
-	script := args[0]
 	dir, rel, err := place(script, source)
 	if err != nil {
 		return code{}, err
 	}
-	return code{dir: dir, command: append([]string{"python", filepath.ToSlash(rel)}, args[1:]...)}, nil
+	command := append([]string{filepath.ToSlash(rel)}, args[1:]...)
+	if !usql { // a script of U-SQL is a command by itself, where its target takes it
+		command = append([]string{"python"}, command...)
+	}
+	return code{dir: dir, command: command}, nil
 }
 
 // place returns the folder to send and the script's path in it. With a source the script is named
@@ -91,7 +96,9 @@ func noScript(script, why, dir string) error {
 }
 
 func scripts(dir string) []string {
-	found, _ := filepath.Glob(filepath.Join(dir, "*.py"))
+	python, _ := filepath.Glob(filepath.Join(dir, "*.py"))
+	usql, _ := filepath.Glob(filepath.Join(dir, "*.usql"))
+	found := append(python, usql...)
 	for i := range found {
 		found[i] = filepath.Base(found[i])
 	}

@@ -22,6 +22,7 @@ type options struct {
 	source  string
 	memory  string
 	timeout time.Duration
+	lost    time.Duration
 	follow  bool
 }
 
@@ -60,9 +61,10 @@ func (o *options) flags(a *frame.App, cmd *cobra.Command) {
 	f.StringVar(&o.memory, "memory", "", a.Say("flag.submit.memory"))
 	f.IntVar(&r.Priority, "priority", 0, a.Say("flag.submit.priority"))
 	f.DurationVar(&o.timeout, "timeout", 0, a.Say("flag.submit.timeout"))
+	f.DurationVar(&o.lost, "lost-after", 0, a.Say("flag.submit.lost"))
 	f.IntVar(&r.Retries, "retries", 0, a.Say("flag.submit.retries"))
 	f.Var(&pairFlag{&o.request.Variables}, "set", a.Say("flag.submit.set"))
-	f.Var(optionFlag{&o.request}, "option", a.Say("flag.submit.option"))
+	f.Var(frame.Options{Into: &r.Options}, "option", a.Say("flag.submit.option"))
 	f.Var(&pairFlag{&o.request.Tags}, "tag", a.Say("flag.submit.tag"))
 	_ = cmd.RegisterFlagCompletionFunc("compute", frame.Values(a.ComputeNames))
 	_ = cmd.RegisterFlagCompletionFunc("experiment", frame.Values(a.ExperimentNames))
@@ -75,7 +77,7 @@ func (o *options) submit(ctx context.Context, a *frame.App, s *frame.Session, ar
 	if err != nil {
 		return client.Run{}, err
 	}
-	req.Memory, req.Timeout = memory, o.timeout.Seconds()
+	req.Memory, req.Timeout, req.LostAfter = memory, o.timeout.Seconds(), o.lost.Seconds()
 	code, err := locate(args, o.source, raw)
 	if err != nil {
 		return client.Run{}, err

@@ -56,6 +56,14 @@ func explain(a *frame.App, r client.Run) {
 	out := a.Stdout
 	fmt.Fprintln(out, a.Say("why.state", r.ID, r.State))
 	for _, c := range r.Conditions {
+		if c.Silent() && !r.Final() {
+			fmt.Fprintln(out, "  "+a.Say("why.silent", r.Compute, frame.Age(c.Since), c.Message))
+			continue
+		}
+		if c.Type == "Usable" && !r.Final() {
+			fmt.Fprintln(out, "  "+a.Say("why.hindered", r.Compute, frame.Age(c.Since), c.Message))
+			continue
+		}
 		mark := "✗"
 		if c.OK {
 			mark = "✓"

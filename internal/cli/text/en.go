@@ -10,9 +10,11 @@ func english() map[string]string {
 	maps.Copy(out, enTalk())
 	maps.Copy(out, enAzure())
 	maps.Copy(out, enModel())
+	maps.Copy(out, enImage())
 	maps.Copy(out, enScript())
 	maps.Copy(out, enMetric())
 	maps.Copy(out, enUSQL())
+	maps.Copy(out, enSpark())
 	return out
 }
 
@@ -45,7 +47,7 @@ func enHelp() map[string]string {
 		"run.short":                "Submit, watch and fetch runs",
 		"run.long":                 "A run is one execution of a script on a compute target. Where a command takes a RUN, write its\nID, the first letters of it (at least four), or \"last\".",
 		"run.submit.short":         "Submit a script or a command",
-		"run.submit.long":          "Send the script's folder (or --source), without what .amlignore or .gitignore ignores, and run the\nscript on a compute target. Only files that the server lacks are sent. After -- stands any command;\nno folder is sent then, unless --source names one. What a run writes to outputs/ and logs/ is kept.\nArguments after SCRIPT are the script's.",
+		"run.submit.long":          "Send the script's folder (or --source), without what .amlignore or .gitignore ignores, and run the\nscript on a compute target. Only files that the server lacks are sent. After -- stands any command;\nno folder is sent then, unless --source names one. What a run writes to outputs/ and logs/ is kept.\nA script that ends with .usql is U-SQL, for targets of kind adla.\nArguments after SCRIPT are the script's.",
 		"run.list.short":           "List runs, the newest first",
 		"run.list.long":            "List runs of the workspace, the newest first.",
 		"run.show.short":           "Show a run",
@@ -86,6 +88,10 @@ func enHelp() map[string]string {
 		"compute.long":             "A compute target is a computer, or a service that has computers, on which runs run. Attaching makes\nno machine, and detaching deletes none. \"server\" is the server's own machine.",
 		"compute.attach.short":     "Attach a compute target",
 		"compute.attach.long":      "Attach a compute target and look at it. Which flags there are, the kind says:\nzaffre compute attach KIND --help.",
+		"compute.create.short":     "Make a compute target",
+		"compute.create.long":      "Have zaffre make what a compute target stands for, such as a namespace with a quota in a cluster that\nthe inventory names. Which flags there are, the kind says: zaffre compute create KIND --help.",
+		"compute.delete.short":     "Delete a compute target that zaffre made",
+		"compute.delete.long":      "Delete a compute target that zaffre made, with what it stands for and all that is in it, and wait\nuntil it is gone. One that was attached is detached instead.",
 		"compute.list.short":       "List compute targets",
 		"compute.list.long":        "List the compute targets of the workspace.",
 		"compute.show.short":       "Show a compute target",
@@ -173,6 +179,7 @@ func enFlags() map[string]string {
 		"flag.submit.memory":     "memory (`SIZE`) that it may use, such as 2GB",
 		"flag.submit.priority":   "higher goes first: `N` from -1000 to 1000",
 		"flag.submit.timeout":    "end it after this `DURATION`, such as 1h30m",
+		"flag.submit.lost":       "give an attempt up as lost when its target does not answer for this `DURATION`; without it, silence loses nothing",
 		"flag.submit.retries":    "try again at most `N` times when it fails or is lost",
 		"flag.submit.option":     "setting for the engine behind the target, such as Spark or Slurm: zaffre compute kinds KIND lists them; may be given more than once",
 		"flag.submit.set":        "environment variable; may be given more than once",
@@ -185,8 +192,11 @@ func enFlags() map[string]string {
 		"flag.event.subject":     "only about this `SUBJECT`, such as run/4kz7",
 		"flag.detach.dryrun":     "remove nothing: list what would go",
 		"flag.detach.force":      "though runs are active, or the machine is gone",
+		"flag.create.grants":     "print what the engine's administrator grants to the server for making targets, and make nothing",
+		"flag.delete.force":      "though runs are active, or the engine is gone: then what was made for it stays there",
 		"flag.attach.agent":      "log in once as ssh on this machine does, with keys of an agent or in hardware, and have a key made for this target accepted there",
 		"flag.sshconfig":         "configuration of ssh (`FILE`) in which --address is looked up, instead of ssh's own; none: it is not looked up",
+		"flag.attach.grants":     "print what the engine's administrator grants to the server, and attach nothing",
 		"flag.attach.shared":     "it may stand for a computer that another target stands for",
 	}
 }
@@ -226,6 +236,9 @@ func enTalk() map[string]string {
 		"talk.submitted":           "run %s submitted: experiment %s, number %d, on %s",
 		"talk.environment":         "%s is environment %s, version %d",
 		"talk.state":               "-- %s%s",
+		"talk.looking":             "-- still looking at %s",
+		"talk.silent":              "-- %s does not answer: %s; its job goes on there for all that is known",
+		"talk.back":                "-- %s answers again",
 		"talk.attempt":             "-- attempt %d",
 		"talk.building":            "-- building environment %s",
 		"talk.ended":               "-- run %s: %s%s",
@@ -233,6 +246,9 @@ func enTalk() map[string]string {
 		"talk.canceling":           "run %s is being canceled; it was %s",
 		"talk.overalready":         "run %s has ended already: %s",
 		"talk.stayed":              "%d of these could not be removed (✗) and stay on the machine: remove them there when it is back",
+		"talk.remedy":              "to remove it by hand: %s",
+		"talk.deletedcompute":      "compute target %s is deleted, with all that was in it",
+		"compute.made":             "%s (made)",
 		"talk.downloaded":          "%d file(s) in %s",
 		"talk.trailingoutput":      "took %q as zaffre's own; write -- before the script's arguments to give it to the script",
 		"talk.detachedcompute":     "compute target %s detached; the machine stays",
@@ -265,10 +281,13 @@ func enTalk() map[string]string {
 		"token.good":       "good",
 		"token.expired":    "expired",
 		"token.revoked":    "revoked",
+		"compute.silent":   "no answer since %s, last answer %s; runs going on there: %d",
 		"compute.machine":  "%d of %d runs, %d GPUs, %g CPUs, %s",
 
 		"why.state":     "Run %s is %s.",
 		"why.condition": "%s %s: %s (%s ago)",
+		"why.hindered":  "✗ %s answers, and cannot go on since %s: %s; its job is not lost by that",
+		"why.silent":    "✗ no answer from %s since %s: %s; its job goes on there for all that is known",
 		"why.attempt":   "attempt %d: %s",
 		"why.warning":   "warning: %s",
 		"why.target":    "see what is wrong with it; run: zaffre compute check %s",

@@ -10,9 +10,11 @@ func japanese() map[string]string {
 	maps.Copy(out, jaTalk())
 	maps.Copy(out, jaAzure())
 	maps.Copy(out, jaModel())
+	maps.Copy(out, jaImage())
 	maps.Copy(out, jaScript())
 	maps.Copy(out, jaMetric())
 	maps.Copy(out, jaUSQL())
+	maps.Copy(out, jaSpark())
 	return out
 }
 
@@ -45,7 +47,7 @@ func jaHelp() map[string]string {
 		"run.short":                "実行の送信、監視、取得",
 		"run.long":                 "実行とは、計算ターゲットでスクリプトを一回動かすことです。RUN には ID、ID の先頭（四文字以上）、\nまたは \"last\"（最後の実行）を指定します。",
 		"run.submit.short":         "スクリプトまたはコマンドを送信する",
-		"run.submit.long":          "スクリプトのあるフォルダー（または --source）を、.amlignore か .gitignore で除外されるものを除いて\n送り、計算ターゲットで実行します。サーバーにないファイルだけを送ります。-- の後には任意の\nコマンドを書けます。その場合は --source がない限りフォルダーは送りません。実行が outputs/ と logs/\nに書いたものは保存されます。SCRIPT より後の引数はスクリプトのものです。",
+		"run.submit.long":          "スクリプトのあるフォルダー（または --source）を、.amlignore か .gitignore で除外されるものを除いて\n送り、計算ターゲットで実行します。サーバーにないファイルだけを送ります。-- の後には任意の\nコマンドを書けます。その場合は --source がない限りフォルダーは送りません。実行が outputs/ と logs/\nに書いたものは保存されます。.usql で終わるスクリプトは U-SQL で、種類が adla のターゲットで実行します。\nSCRIPT より後の引数はスクリプトのものです。",
 		"run.list.short":           "実行を新しい順に一覧する",
 		"run.list.long":            "ワークスペースの実行を新しい順に一覧します。",
 		"run.show.short":           "実行の内容を示す",
@@ -86,6 +88,10 @@ func jaHelp() map[string]string {
 		"compute.long":             "計算ターゲットは、実行が動くコンピューターまたはサービスです。アタッチしてもマシンは作られず、\nデタッチしても削除されません。\"server\" はサーバー自身のマシンです。",
 		"compute.attach.short":     "計算ターゲットをアタッチする",
 		"compute.attach.long":      "計算ターゲットをアタッチして調べます。フラグは種類によって決まります:\nzaffre compute attach KIND --help",
+		"compute.create.short":     "計算ターゲットを作る",
+		"compute.create.long":      "計算ターゲットの実体を zaffre に作らせます。たとえばインベントリーが示すクラスターの中の、クォータ付きの\n名前空間です。使えるフラグは種類によります: zaffre compute create KIND --help",
+		"compute.delete.short":     "zaffre が作った計算ターゲットを削除する",
+		"compute.delete.long":      "zaffre が作った計算ターゲットを、その実体と中身ごと削除し、なくなるまで待ちます。アタッチした\nターゲットは削除せず、デタッチします。",
 		"compute.list.short":       "計算ターゲットを一覧する",
 		"compute.list.long":        "ワークスペースの計算ターゲットを一覧します。",
 		"compute.show.short":       "計算ターゲットを示す",
@@ -173,6 +179,7 @@ func jaFlags() map[string]string {
 		"flag.submit.memory":     "使ってよいメモリー (`SIZE`)。例: 2GB",
 		"flag.submit.priority":   "大きいほど先になる: -1000 から 1000 の `N`",
 		"flag.submit.timeout":    "この時間 (`DURATION`) の後に終わらせる。例: 1h30m",
+		"flag.submit.lost":       "ターゲットがこの時間 (`DURATION`) 応答しなければ、その試行を消失とみなす。指定しなければ、応答がないだけでは消失にならない",
 		"flag.submit.retries":    "失敗や消失のときに最大 `N` 回やり直す",
 		"flag.submit.option":     "ターゲットの背後のエンジン (Spark、Slurm など) への設定。一覧は zaffre compute kinds KIND。複数回指定できる",
 		"flag.submit.set":        "環境変数。複数回指定できる",
@@ -185,8 +192,11 @@ func jaFlags() map[string]string {
 		"flag.event.subject":     "この対象 (`SUBJECT`) のものだけ。例: run/4kz7",
 		"flag.detach.dryrun":     "何も取り除かず、取り除かれるものを一覧する",
 		"flag.detach.force":      "実行中のものがあっても、マシンがなくなっていてもデタッチする",
+		"flag.create.grants":     "ターゲットを作るためにエンジンの管理者がサーバーに与える権限を表示し、何も作らない",
+		"flag.delete.force":      "実行中のものがあっても、エンジンがなくなっていても削除する。その場合、作ったものはそこに残る",
 		"flag.attach.agent":      "このマシンの ssh で一度だけログインし（エージェントやハードウェアの鍵も使えます）、このターゲット専用に作った鍵を受け入れさせる",
 		"flag.sshconfig":         "--address を調べる ssh の設定 (`FILE`)。指定しなければ ssh 自身の設定。none なら調べない",
+		"flag.attach.grants":     "エンジンの管理者がサーバーに与える権限を表示し、何もアタッチしない",
 		"flag.attach.shared":     "別のターゲットが表すコンピューターを表してもよい",
 	}
 }
@@ -226,6 +236,9 @@ func jaTalk() map[string]string {
 		"talk.submitted":           "実行 %s を送信しました: 実験 %s、番号 %d、計算ターゲット %s",
 		"talk.environment":         "%s は環境 %s のバージョン %d です",
 		"talk.state":               "-- %s%s",
+		"talk.looking":             "-- %s を確認しています。もうしばらくかかります",
+		"talk.silent":              "-- %s が応答しません: %s。ジョブはそこで続いているものとして扱います",
+		"talk.back":                "-- %s がまた応答しました",
 		"talk.attempt":             "-- 試行 %d 回目",
 		"talk.building":            "-- 環境 %s をビルドしています",
 		"talk.ended":               "-- 実行 %s: %s%s",
@@ -233,6 +246,9 @@ func jaTalk() map[string]string {
 		"talk.canceling":           "実行 %s を取り消しています（いまは %s）",
 		"talk.overalready":         "実行 %s はすでに終わっています: %s",
 		"talk.stayed":              "✗ の %d 件は取り除けず、マシンに残っています。マシンが戻ったら、そこで消してください",
+		"talk.remedy":              "手で取り除くには: %s",
+		"talk.deletedcompute":      "計算ターゲット %s を中身ごと削除しました",
+		"compute.made":             "%s（作成）",
 		"talk.downloaded":          "%d 個のファイルが %s にあります",
 		"talk.trailingoutput":      "%q を zaffre のものとして扱いました。スクリプトに渡すには引数の前に -- を書いてください",
 		"talk.detachedcompute":     "計算ターゲット %s をデタッチしました。マシンは残っています",
@@ -265,10 +281,13 @@ func jaTalk() map[string]string {
 		"token.good":       "有効",
 		"token.expired":    "期限切れ",
 		"token.revoked":    "無効",
+		"compute.silent":   "%s前から応答なし（最後の応答は%s）、そこで続いている実行: %d",
 		"compute.machine":  "実行 %d/%d、GPU %d、CPU %g、%s",
 
 		"why.state":     "実行 %s の状態は %s です。",
 		"why.condition": "%s %s: %s（%s前）",
+		"why.hindered":  "✗ %s は応答していますが、%s前から続けられません: %s。これでジョブが失われることはありません",
+		"why.silent":    "✗ %s から%s前より応答がありません: %s。ジョブはそこで続いているものとして扱います",
 		"why.attempt":   "試行 %d 回目: %s",
 		"why.warning":   "警告: %s",
 		"why.target":    "原因を調べてください。run: zaffre compute check %s",

@@ -6,7 +6,7 @@ func jaAzure() map[string]string {
 		"inventory.short":        "リソース ID が指す実体",
 		"inventory.long":         "スクリプトはマシンやサービスを ARM のリソース ID で指し、ほかの情報はほとんど持ちません。\nワークスペースのインベントリーが、実際に何を指すかを示します。要求にアドレスがあれば、そちらが優先されます。",
 		"inventory.add.short":    "リソース ID が何を指すかを登録する",
-		"inventory.add.long":     "リソース ID が何を指すかを登録または変更します。指定しない項目はそのまま残り、値が空の項目は消えます。\n項目: address、port、via (踏み台: 計算ターゲットの名前か別のリソース ID)、hostKey、user、livy、\ndatabricks、batch、slurm、store。秘密: password、privateKey、passphrase、kubeconfig。秘密は封印され、\n表示されません。アドレスを持つ要求は登録内容を使わず、秘密を持つ要求は登録された秘密を使いません。\n所有者の権限が必要です。",
+		"inventory.add.long":     "リソース ID が何を指すかを登録または変更します。指定しない項目はそのまま残り、値が空の項目は消えます。\n項目: address、port、via (踏み台: 計算ターゲットの名前か別のリソース ID)、hostKey、user、livy、\ndatabricks、batch、pool、accountName、slurm、store。秘密: password、privateKey、passphrase、\nkubeconfig、accountKey、bearerToken、container。秘密は封印され、表示されません。アドレスを持つ要求は登録内容を使わず、\n秘密を持つ要求は登録された秘密を使いません。所有者の権限が必要です。",
 		"inventory.list.short":   "インベントリーを一覧する",
 		"inventory.list.long":    "ワークスペースのインベントリーを、秘密を除いて一覧します。-o yaml の出力は inventory import で読めます。",
 		"inventory.show.short":   "リソース ID が何を指すかを表示する",

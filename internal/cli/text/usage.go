@@ -66,6 +66,8 @@ func examples() map[string]string {
 		"environment.build":  {"zaffre environment build conda.yml", "zaffre environment build --compute server digits:2"},
 		"compute":            {"zaffre compute list", "zaffre compute kinds"},
 		"compute.attach":     {"zaffre compute attach sshvm gpu-box --address 10.0.0.4 --user me --key-file ~/.ssh/id_ed25519", "zaffre compute attach sshvm --help"},
+		"compute.create":     {"zaffre compute create kubernetes aks --agents 3 --size Standard_D3_v2 --image python:3.12", "zaffre compute create kubernetes --print-rbac"},
+		"compute.delete":     {"zaffre compute delete --dry-run aks", "zaffre compute delete aks"},
 		"compute.list":       {"zaffre compute list", "zaffre compute list -o json"},
 		"compute.show":       {"zaffre compute show server", "zaffre compute show server -o yaml"},
 		"compute.update":     {"zaffre compute update box --help", "zaffre compute update box --slots 4"},
@@ -106,7 +108,13 @@ func examples() map[string]string {
 	for key, lines := range modelExamples() {
 		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
 	}
+	for key, lines := range imageExamples() {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
 	for key, lines := range scriptExamples() {
+		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
+	}
+	for key, lines := range sparkExamples() {
 		out[key+".example"] = "  " + strings.Join(lines, "\n  ")
 	}
 	for key, lines := range usqlExamples() {

@@ -20,13 +20,10 @@ func Command(a *frame.App) *cobra.Command {
 	return a.Noun("usql", "usql", check(a), run(a))
 }
 
-// maxScript is the largest script that is read.
-const maxScript = 4 << 20
-
 // compile reads and compiles a script. Its faults are those of the script; err is any other.
 func compile(file string, parameters map[string]string) (plan usql.Plan, faults usql.Faults, err error) {
 	info, err := os.Stat(file)
-	if err == nil && info.Size() > maxScript {
+	if err == nil && info.Size() > usql.MaxScript {
 		return plan, nil, &fault.Error{
 			Code: fault.Invalid, Reason: "ScriptTooLarge", What: "cannot read " + file,
 			Why: "it is larger than 4 MiB", Fix: "read data with EXTRACT in place of VALUES",
@@ -61,15 +58,10 @@ type problem struct {
 func problems(file string, faults usql.Faults) []problem {
 	out := []problem{}
 	for _, f := range faults {
-		line, column := place(f.Field)
+		line, column := usql.Place(f.Field)
 		out = append(out, problem{file, line, column, string(f.Code), f.Reason, f.What, f.Why, f.Fix})
 	}
 	return out
-}
-
-func place(field string) (line, column int) {
-	_, _ = fmt.Sscanf(field, "line %d, column %d", &line, &column)
-	return line, column
 }
 
 // tell writes the faults of a script as compilers do: FILE:LINE:COLUMN before what is wrong.
@@ -81,7 +73,7 @@ func tell(a *frame.App, file string, faults usql.Faults) {
 
 func placed(file string, err error) *client.Fault {
 	f := *frame.View(err)
-	if line, column := place(f.Field); line > 0 {
+	if line, column := usql.Place(f.Field); line > 0 {
 		f.Title, f.Field = fmt.Sprintf("%s:%d:%d: %s", file, line, column, f.Title), ""
 	}
 	return &f

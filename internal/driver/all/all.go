@@ -3,9 +3,11 @@ package all
 
 import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/adla"
 	"github.com/zaffre-ml/zaffre/internal/driver/batch"
 	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
 	"github.com/zaffre-ml/zaffre/internal/driver/hdinsight"
+	"github.com/zaffre-ml/zaffre/internal/driver/kubernetes"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/driver/sshvm"
 	"github.com/zaffre-ml/zaffre/internal/driver/synapse"
@@ -16,9 +18,11 @@ func Kinds() []driver.Kind {
 	return []driver.Kind{
 		local.Kind(),
 		sshvm.Kind(),
+		kubernetes.Kind(),
 		batch.Kind(),
 		hdinsight.Kind(),
 		databricks.Kind(),
 		synapse.Kind(),
+		adla.Kind(),
 	}
 }

@@ -1,59 +1,48 @@
-// Package batch is the kind of compute target that is a queue of somebody else's machines. Today that is a Slurm
-// cluster, by its login node: any other attached target that is a machine.
+// Package batch is the kind of compute target that is a queue of somebody else's machines: a Slurm cluster, by its
+// login node, or an Azure Batch account, by its REST service.
 package batch
 
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/hostagent"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
+	"github.com/zaffre-ml/zaffre/internal/driver/batch/internal/azbatch"
+	"github.com/zaffre-ml/zaffre/internal/driver/batch/internal/slurm"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-// Option paths.
+// Paths of options that both engines have.
 const (
-	optSlurm     = "slurm" // as the field of an inventory entry, by which a batch account's ID leads to a cluster
-	optWork      = "workDirectory"
-	optPartition = "partition"
-	optAccount   = "account"
-	optQOS       = "qos"
-	optBin       = "slurmBin"
-	optConf      = "slurmConf"
-	optRelay     = "relay"
-	optResource  = "resourceId"
+	optResource = "resourceId"
+	jobLimit    = slurm.OptLimit
 )
 
 // Kind returns the kind.
 func Kind() driver.Kind {
 	return driver.Kind{
-		Name: "batch", Summary: "A Slurm cluster, by its login node.",
+		Name: "batch", Summary: "A Slurm cluster, by its login node, or an Azure Batch account.",
 		ComputeTypes: []string{"Batch"}, Attached: true, Relays: true, ResourceTypes: []string{"Microsoft.Batch/batchAccounts"},
 		Example: "--slurm login --partition gpu",
-		Options: []driver.Option{
-			{Path: optSlurm, Type: driver.TargetRef, Help: "compute target that is the login node, where sbatch is: of kind sshvm or local"},
-			{Path: optWork, Type: driver.String, Immutable: true, Help: "folder for code, environments and logs, which the nodes see at the same path; .zaffre in the home folder by default"},
-			{Path: optPartition, Type: driver.String, Help: "partition of runs that name none; by default the cluster's own"},
-			{Path: optAccount, Type: driver.String, Help: "account of runs that name none"},
-			{Path: optQOS, Type: driver.String, Help: "quality of service of runs that name none"},
-			{Path: optBin, Type: driver.String, Help: "folder of sbatch on the login node, where it is not on the PATH"},
-			{Path: optConf, Type: driver.String, Help: "path of slurm.conf on the login node, where it is not where Slurm looks for it"},
-			{Path: optRelay, Type: driver.Bool, Default: true, Help: "runs reach the server by a TCP port of the login node, which the agent opens; false: they do not"},
-			{Path: optResource, Type: driver.String, Help: "ARM ID of a batch account, where the inventory knows which login node stands for it"},
-		},
-		JobOptions: jobOptions(),
-		Document:   document,
-		Prototype:  (*conn)(nil),
-		Connect:    connect,
+		Options: slices.Concat(slurm.Options(), azbatch.Options(), []driver.Option{
+			{Path: optResource, Type: driver.String, Help: "ARM ID of a batch account, where the inventory knows which login node or account stands for it"},
+		}),
+		JobOptions: slices.Concat(
+			[]driver.Option{{Path: jobLimit, Type: driver.Duration, Help: "after which the engine ends the run; Slurm counts whole minutes, and places a low one sooner"}},
+			slurm.JobOptions(), azbatch.JobOptions(),
+		),
+		Document:  document,
+		Prototype: (*conn)(nil),
+		Connect:   connect,
 	}
 }
 
 // document is what a batch account says of itself. azureml-core looks for nothing in it.
 func document(v driver.View) map[string]any {
 	out := map[string]any{}
-	for _, path := range []string{optSlurm, optPartition} {
+	for _, path := range []string{slurm.OptLogin, "partition", azbatch.OptAccount, "pool"} {
 		if s := driver.Text(v.Options[path]); s != "" {
 			out[path] = s
 		}
@@ -61,67 +50,87 @@ func document(v driver.View) map[string]any {
 	return out
 }
 
-// jobs has a name of its own here, so that conn's methods are not taken for its.
-type jobs = agentx.Conn
-
-// conn reaches a Slurm cluster through its login node: Slurm says when a run's wrapper is started, the agent what
-// it does.
-type conn struct {
-	*jobs
-	place    hostagent.Place
-	slurm    slurm
-	defaults options
-	alone    bool // runs do not reach the server
-}
-
-var _ interface {
+// engine is what runs the jobs.
+type engine interface {
 	driver.Runner
 	driver.Watcher
 	driver.LogReader
 	driver.Outputs
 	driver.EnvBuilder
 	driver.Cleaner
-} = (*conn)(nil)
+}
 
-// connect reads the options. The login node is asked by the first call.
+// conn is a target by its engine.
+type conn struct {
+	engine
+	not foreign // of a run
+}
+
+// foreign are options that an engine does not know, since they are another's.
+type foreign struct {
+	engine, of string // for people
+	options    []driver.Option
+}
+
+// connect chooses the engine by what the target names. Nothing is asked yet.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	if len(t.On[optSlurm]) != 1 {
-		return nil, &fault.Error{
-			Code: fault.Invalid, Reason: "LoginNodeMissing", What: "the cluster cannot be reached",
-			Why: "nothing says which compute target is its login node", Field: "options." + optSlurm,
-			Fix: "attach the login node first, and name it; run: zaffre compute update NAME --slurm TARGET",
-		}
+	onSlurm := driver.Text(t.Options[slurm.OptLogin]) != "" || len(t.On[slurm.OptLogin]) > 0
+	onAzure := driver.Text(t.Options[azbatch.OptAccount]) != ""
+	switch {
+	case onSlurm && onAzure:
+		return nil, optionFault(azbatch.OptAccount, "a target is either a Slurm cluster or an Azure Batch account", "give one of --slurm and --batch")
+	case onSlurm:
+		return connectSlurm(t)
+	case onAzure:
+		return connectAzure(t)
 	}
-	host, err := driver.As[driver.Host](t.On[optSlurm][0])
+	return nil, &fault.Error{
+		Code: fault.Invalid, Reason: "EngineMissing", What: "the target cannot be reached",
+		Why: "nothing says what stands behind it: neither the login node of a Slurm cluster nor the URL of an Azure Batch account", Field: "options." + slurm.OptLogin,
+		Fix: "give one; run: zaffre compute update NAME --slurm TARGET, or: zaffre compute update NAME --batch URL",
+	}
+}
+
+func connectSlurm(t driver.Target) (driver.Conn, error) {
+	if err := (foreign{"a Slurm cluster", "Azure Batch", azbatch.Options()}).refuse(t.Options); err != nil {
+		return nil, err
+	}
+	e, err := slurm.Connect(t)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{place: hostagent.Place{Host: host, Work: driver.Text(t.Options[optWork]), ID: t.ID}}
-	c.slurm = slurm{place: c.place, bin: driver.Text(t.Options[optBin]), conf: driver.Text(t.Options[optConf]), seen: newSeen()}
-	c.defaults = options{partition: driver.Text(t.Options[optPartition]), account: driver.Text(t.Options[optAccount]), qos: driver.Text(t.Options[optQOS])}
-	if err := c.defaults.check(); err != nil {
+	return &conn{e, foreign{"Slurm", "Azure Batch", azbatch.JobOptions()}}, nil
+}
+
+func connectAzure(t driver.Target) (driver.Conn, error) {
+	if err := (foreign{"an Azure Batch account", "Slurm", slurm.Options()}).refuse(t.Options); err != nil {
 		return nil, err
 	}
-	c.jobs = &agentx.Conn{Session: agentx.NewSession(c.place.Start), Elsewhere: true}
-	c.jobs.Home, c.jobs.UV = t.Home, uvx.New(t.Tools)
-	relay, said := t.Options[optRelay].(bool)
-	c.alone = said && !relay
-	return c, nil
+	e, err := azbatch.Connect(t)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{e, foreign{"Azure Batch", "Slurm", slurm.JobOptions()}}, nil
 }
 
-// Build implements driver.EnvBuilder: on the login node, for nodes that are like it.
-func (c *conn) Build(ctx context.Context, digest string, d driver.Definition) error {
-	if d.BaseImage != "" || len(d.Dockerfile) > 0 {
-		return imageFault()
+// Start implements driver.Runner: it refuses options that mean nothing to the engine.
+func (c *conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error) {
+	if err := c.not.refuse(job.Options); err != nil {
+		return driver.Handle{}, err
 	}
-	return c.jobs.Build(ctx, digest, d)
+	return c.engine.Start(ctx, job)
 }
 
-func imageFault() error {
-	return &fault.Error{
-		Code: fault.Unsupported, Reason: "ImagesUnsupported", What: "the environment cannot be used on a Slurm cluster",
-		Why: "it names an image or a Dockerfile, and runs there are processes", Fix: "give the packages by conda or pip, without an image",
+// refuse reports an option that was given a value of its own.
+func (f foreign) refuse(given map[string]any) error {
+	for _, o := range f.options {
+		v := reflect.ValueOf(given[o.Path])
+		if !v.IsValid() || v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 || reflect.DeepEqual(given[o.Path], o.Default) {
+			continue
+		}
+		return optionFault(o.Path, f.engine+" does not know it: it is for "+f.of, "leave it out; run: zaffre compute kinds batch")
 	}
+	return nil
 }
 
 func optionFault(path, why, fix string) error {

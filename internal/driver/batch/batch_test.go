@@ -66,7 +66,7 @@ func cluster(t testing.TB) driver.Target {
 }
 
 func clean(t testing.TB, target driver.Target) {
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	target.On = map[string][]driver.Conn{"slurm": {login(uncleaned{t})}}
 	c, err := batch.Kind().Connect(ctx, target)
@@ -89,22 +89,12 @@ func (u uncleaned) TempDir() string        { return os.TempDir() }
 
 func connect(t testing.TB, target driver.Target) driver.Runner {
 	t.Helper()
-	c, err := batch.Kind().Connect(t.Context(), target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.(driver.Runner)
+	return drivertest.Connect[driver.Runner](t, batch.Kind(), target)
 }
 
+// with returns a target with another option.
 func with(target driver.Target, name string, v any) driver.Target {
-	options := map[string]any{}
-	for k, old := range target.Options {
-		options[k] = old
-	}
-	options[name] = v
-	target.Options = options
-	return target
+	return drivertest.With(batch.Kind(), target, map[string]any{name: v})
 }
 
 func TestConformance(t *testing.T) {

@@ -11,43 +11,9 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/id"
 )
-
-func job(argv ...string) driver.Job {
-	run := id.New()
-	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: argv}
-}
-
-func start(t *testing.T, c driver.Runner, j driver.Job) driver.Handle {
-	t.Helper()
-	h, err := c.Start(t.Context(), j)
-	if err != nil {
-		t.Fatalf("Start: %v", err)
-	}
-	return h
-}
-
-// await polls until ok is true, for a minute.
-func await(t *testing.T, c driver.Runner, h driver.Handle, what string, ok func(driver.JobStatus) bool) driver.JobStatus {
-	t.Helper()
-	var st driver.JobStatus
-	var err error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if st, err = c.Poll(t.Context(), h); err != nil {
-			t.Fatalf("Poll: %v", err)
-		}
-		if ok(st) {
-			return st
-		}
-	}
-	t.Fatalf("waited in vain for %s: %+v", what, st)
-	return st
-}
-
-func running(st driver.JobStatus) bool { return st.State == driver.JobRunning }
-func final(st driver.JobStatus) bool   { return st.State.Final() }
 
 // tool runs one of Slurm's programs.
 func tool(t *testing.T, argv ...string) string {
@@ -64,7 +30,7 @@ func tool(t *testing.T, argv ...string) string {
 // engine calls the script that made the cluster.
 func engine(t *testing.T, verb string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute) // it is called at the end too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute) // it is called at the end too
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "bash", os.Getenv("ENGINES_SLURM"), verb).CombinedOutput()
 	if err != nil {
@@ -77,8 +43,7 @@ func copies(t *testing.T, j driver.Job) int {
 	return len(strings.Fields(tool(t, "squeue", "-h", "-a", "-t", "all", "--name="+j.ID, "-o", "%A")))
 }
 
-// barePath returns a folder with this machine's programs, but Slurm's.
-// TestDiskFull: the work directory takes nothing more.
+// TestRefusedBySlurm: what can never be is the run's fault at once.
 func TestRefusedBySlurm(t *testing.T) {
 	c := connect(t, cluster(t))
 	for _, tt := range []struct {
@@ -88,13 +53,16 @@ func TestRefusedBySlurm(t *testing.T) {
 		{map[string]any{"partition": "nowhere"}, "PartitionUnknown"},
 		{map[string]any{"nodes": int64(50)}, "ResourcesRefused"},
 		{map[string]any{"gres": "gpu:8"}, "ResourcesRefused"},
+		{map[string]any{"gpus": int64(3)}, "ResourcesRefused"},
+		{map[string]any{"gres": "fpga:1"}, "ResourcesRefused"},
 		{map[string]any{"partition": "short", "timeLimit": time.Hour}, "TimeLimitRefused"},
 		{map[string]any{"sbatchArguments": []any{"--mem=900000000M"}}, "ResourcesRefused"},
 		{map[string]any{"sbatchArguments": []any{"--uid=0"}}, "OptionInvalid"},
 		{map[string]any{"sbatchArguments": []any{"--wrap=id"}}, "OptionInvalid"},
+		{map[string]any{"sbatchArguments": []any{"--array=0-9"}}, "OptionInvalid"},
 		{map[string]any{"partition": "a b"}, "OptionInvalid"},
 	} {
-		j := job("true")
+		j := drivertest.NewJob("true")
 		j.Options = tt.options
 		_, err := c.Start(t.Context(), j)
 		if got := fault.From(err); got == nil || got.Reason != tt.reason || got.Why == "" || got.Fix == "" {
@@ -113,29 +81,29 @@ func TestPartitionDown(t *testing.T) {
 		t.Errorf("a partition that is down: %v, ready %v, %s", err, o.Ready, o.Reason)
 	}
 	c := connect(t, target)
-	j := job("true")
+	j := drivertest.NewJob("true")
 	j.Options = map[string]any{"partition": "closed"}
-	h := start(t, c, j)
-	st := await(t, c, h, "a reason", func(st driver.JobStatus) bool { return strings.Contains(st.Message, "closed is down") })
+	h := drivertest.Started(t, c, j)
+	st := drivertest.Await(t, c, h, func(st driver.JobStatus) bool { return strings.Contains(st.Message, "closed is down") })
 	if st.State != driver.JobPending {
 		t.Errorf("the job is %+v", st)
 	}
 	if err := c.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if st := await(t, c, h, "the end", final); st.State != driver.JobCanceled {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobCanceled {
 		t.Errorf("canceled while it waits, the job is %+v", st)
 	}
 }
 
 func TestPartitionFull(t *testing.T) {
 	c := connect(t, cluster(t))
-	whole := job("sleep", "600")
+	whole := drivertest.NewJob("sleep", "600")
 	whole.Options = map[string]any{"sbatchArguments": []any{"--exclusive"}}
-	h := start(t, c, whole)
-	await(t, c, h, "the whole node", running)
-	next := start(t, c, job("true"))
-	st := await(t, c, next, "a reason", func(st driver.JobStatus) bool { return st.Message != "" && !strings.Contains(st.Message, "looked at") })
+	h := drivertest.Started(t, c, whole)
+	drivertest.Await(t, c, h, drivertest.Running)
+	next := drivertest.Started(t, c, drivertest.NewJob("true"))
+	st := drivertest.Await(t, c, next, func(st driver.JobStatus) bool { return st.Message != "" && !strings.Contains(st.Message, "looked at") })
 	if !strings.Contains(st.Message, "in partition main") || st.State != driver.JobPending {
 		t.Errorf("on a full partition the job is %+v", st)
 	}
@@ -143,10 +111,10 @@ func TestPartitionFull(t *testing.T) {
 	if err := c.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	if st := await(t, c, h, "the end", final); st.State != driver.JobCanceled {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobCanceled {
 		t.Errorf("canceled, the job is %+v", st)
 	}
-	if st := await(t, c, next, "its turn", final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, next, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the next job is %+v", st)
 	}
 }
@@ -170,7 +138,7 @@ func wrapped(t *testing.T, then string) string {
 func TestAnswerLost(t *testing.T) {
 	target := cluster(t)
 	deaf := connect(t, with(target, "slurmBin", wrapped(t, "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1")))
-	j := job("sh", "-c", "echo once >>../../../count; sleep 1")
+	j := drivertest.NewJob("sh", "-c", "echo once >>../../../count; sleep 1")
 	if _, err := deaf.Start(t.Context(), j); fault.ReasonOf(err) != "ControllerAway" || !fault.Retryable(err) {
 		t.Fatalf("a lost answer: %v", err)
 	}
@@ -178,8 +146,8 @@ func TestAnswerLost(t *testing.T) {
 		t.Fatalf("found by its name: %v", err)
 	}
 	c := connect(t, target)
-	h := start(t, c, j)
-	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+	h := drivertest.Started(t, c, j)
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the job is %+v", st)
 	}
 	if n := copies(t, j); n != 1 {
@@ -192,14 +160,14 @@ func TestSecondCopyDoesNothing(t *testing.T) {
 	target := cluster(t)
 	c := connect(t, target)
 	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
-	j := job("sh", "-c", "echo once; sleep 2")
-	h := start(t, c, j)
+	j := drivertest.NewJob("sh", "-c", "echo once; sleep 2")
+	h := drivertest.Started(t, c, j)
 	dir := filepath.Join(root, "jobs", j.ID)
 	tool(t, "sbatch", "--job-name="+j.ID, "--export=NIL", "--output="+filepath.Join(dir, "second.out"), filepath.Join(dir, "run.sh"))
-	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the job is %+v", st)
 	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if tool(t, "squeue", "-h", "--name="+j.ID, "-o", "%A") == "" {
 			break
 		}
@@ -211,12 +179,15 @@ func TestSecondCopyDoesNothing(t *testing.T) {
 	}
 }
 
-// written waits until the controller has written down the jobs that it has now.
-func written(t *testing.T) {
+// written waits until the controller has written down the jobs that it has now, of which one has changed: it does not
+// write what it has written.
+func written(t *testing.T, j driver.Job) {
 	t.Helper()
+	number, _, _ := strings.Cut(tool(t, "squeue", "-h", "--name="+j.ID, "-o", "%F"), "\n")
 	now := time.Now()
+	tool(t, "scontrol", "update", "JobId="+number, "AdminComment=written")
 	name := filepath.Join(filepath.Dir(conf(t)), "state", "job_state")
-	for end := now.Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := now.Add(3 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if info, err := os.Stat(name); err == nil && info.ModTime().After(now) {
 			return
 		}
@@ -229,14 +200,14 @@ func TestControllerKilled(t *testing.T) {
 	target := cluster(t)
 	c := connect(t, target)
 	over := filepath.Join(t.TempDir(), "over")
-	j := job("sh", "-c", "until [ -e "+over+" ]; do sleep 0.1; done; echo done")
-	h := start(t, c, j)
-	written(t) // a controller that does not know the job at all has its node end it
-	await(t, c, h, "the job to run", running)
+	j := drivertest.NewJob("sh", "-c", "until [ -e "+over+" ]; do sleep 0.1; done; echo done")
+	h := drivertest.Started(t, c, j)
+	drivertest.Await(t, c, h, drivertest.Running)
+	written(t, j) // a controller that does not know the job, or that it runs, has its node end it
 	// What it forgot it starts again, finds it running, and takes the node out of service: "up" puts that back.
 	t.Cleanup(func() { engine(t, "up") })
 	engine(t, "crash")
-	waiting := job("true")
+	waiting := drivertest.NewJob("true")
 	if _, err := c.Start(t.Context(), waiting); fault.ReasonOf(err) != "ControllerAway" {
 		t.Errorf("Start without a controller: %v", err)
 	}
@@ -251,7 +222,7 @@ func TestControllerKilled(t *testing.T) {
 	if err := os.WriteFile(over, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if st := await(t, c, h, "the end", final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("after the controller's death the job is %+v", st)
 	}
 	// The controller drains the node when it finds that the job was started there: an administrator would resume it.
@@ -260,10 +231,10 @@ func TestControllerKilled(t *testing.T) {
 		return st.State.Final()
 	}
 	// A controller that forgot a job may give its number away again, and the node then refuses whoever has it.
-	st := await(t, c, start(t, c, waiting), "the next", resumed)
+	st := drivertest.Await(t, c, drivertest.Started(t, c, waiting), resumed)
 	if st.Reason == "Killed" {
 		t.Logf("the job that was asked for meanwhile got a number that was taken: %+v", st)
-		st = await(t, c, start(t, c, job("true")), "another", resumed)
+		st = drivertest.Await(t, c, drivertest.Started(t, c, drivertest.NewJob("true")), resumed)
 	}
 	if st.State != driver.JobDone {
 		t.Errorf("the job that was asked for meanwhile is %+v", st)
@@ -290,12 +261,12 @@ func TestEndedFromOutside(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j := job("sleep", "600")
+			j := drivertest.NewJob("sleep", "600")
 			j.Options = tt.options
-			h := start(t, c, j)
-			await(t, c, h, "the job to run", running)
+			h := drivertest.Started(t, c, j)
+			drivertest.Await(t, c, h, drivertest.Running)
 			tt.end(j)
-			st := await(t, c, h, "the end", final)
+			st := drivertest.Await(t, c, h, drivertest.Final)
 			if st.State != driver.JobFailed || st.Reason != tt.reason || st.Message == "" {
 				t.Errorf("the job is %+v, want it failed as %s", st, tt.reason)
 			}
@@ -313,13 +284,25 @@ func TestVariables(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_SERVER", "s3cret")
 	target := cluster(t)
 	c := connect(t, target)
-	j := job("sh", "-c", `echo "$SLURM_JOB_NAME $SLURM_JOB_PARTITION [$SLURM_EXPORT_ENV] [$SECRET_OF_THE_SERVER] $HOME"`)
-	h := start(t, c, j)
-	await(t, c, h, "the end", final)
+	j := drivertest.NewJob("sh", "-c", `echo "$SLURM_JOB_NAME $SLURM_JOB_PARTITION [$SLURM_EXPORT_ENV] [$SECRET_OF_THE_SERVER] $HOME"`)
+	h := drivertest.Started(t, c, j)
+	drivertest.Await(t, c, h, drivertest.Final)
 	log, _ := os.ReadFile(filepath.Join(target.Options["workDirectory"].(string), target.ID, "jobs", j.ID, "log"))
 	if want := j.ID + " main [] [] " + os.Getenv("HOME") + "\n"; string(log) != want {
 		t.Errorf("the job says %q, want %q", log, want)
 	}
 }
 
-// TestNamelessUser: as on a server that runs code under a user of its own, which no list of users has.
+// TestWhatARunGets: GPUs, tasks and their numbers, and a time limit.
+func TestWhatARunGets(t *testing.T) {
+	target := cluster(t)
+	c := connect(t, target)
+	j := drivertest.NewJob("sh", "-c", `echo "gpus $SLURM_GPUS_ON_NODE of [$CUDA_VISIBLE_DEVICES]"; squeue -h -j "$SLURM_JOB_ID" -o "limit %l"; srun sh -c 'echo task $SLURM_PROCID' | sort`)
+	j.Env = map[string]string{"SLURM_CONF": conf(t)}
+	j.Options = map[string]any{"gpus": int64(1), "tasksPerNode": int64(3), "timeLimit": 5 * time.Minute}
+	drivertest.Await(t, c, drivertest.Started(t, c, j), drivertest.Final)
+	log, _ := os.ReadFile(filepath.Join(target.Options["workDirectory"].(string), target.ID, "jobs", j.ID, "log"))
+	if want := "gpus 1 of [0]\nlimit 5:00\ntask 0\ntask 1\ntask 2\n"; string(log) != want && string(log) != strings.Replace(want, "[0]", "[1]", 1) {
+		t.Errorf("the job says %q, want %q", log, want)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/driver/local"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
@@ -34,7 +35,7 @@ func TestNoSbatch(t *testing.T) {
 	if fault.ReasonOf(err) != "SlurmMissing" || o.Checks[len(o.Checks)-1].Fix == "" {
 		t.Errorf("without sbatch: %v, %+v", err, o.Checks)
 	}
-	if _, err := connect(t, target).Start(t.Context(), job("true")); fault.ReasonOf(err) != "SlurmMissing" {
+	if _, err := connect(t, target).Start(t.Context(), drivertest.NewJob("true")); fault.ReasonOf(err) != "SlurmMissing" {
 		t.Errorf("Start without sbatch: %v", err)
 	}
 }
@@ -48,6 +49,7 @@ func (b bare) Exec(ctx context.Context, argv []string, std driver.Stdio) (int, e
 	return b.Host.Exec(ctx, append([]string{"/usr/bin/env", "PATH=" + b.path}, argv...), std)
 }
 
+// barePath returns a folder with this machine's programs, but Slurm's.
 func barePath(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,6 +67,7 @@ func barePath(t *testing.T) string {
 	return dir
 }
 
+// TestDiskFull: the work directory takes nothing more.
 func TestDiskFull(t *testing.T) {
 	conf(t)
 	if os.Geteuid() != 0 {
@@ -77,10 +80,10 @@ func TestDiskFull(t *testing.T) {
 	t.Cleanup(func() { _ = exec.CommandContext(context.Background(), "umount", "-l", small).Run() })
 	target := with(cluster(t), "workDirectory", small)
 	c := connect(t, target)
-	h := start(t, c, job("true"))
-	await(t, c, h, "the end", final)
+	h := drivertest.Started(t, c, drivertest.NewJob("true"))
+	drivertest.Await(t, c, h, drivertest.Final)
 	_ = exec.CommandContext(t.Context(), "dd", "if=/dev/zero", "of="+filepath.Join(small, "fill"), "bs=1M").Run()
-	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "DiskFull" {
+	if _, err := c.Start(t.Context(), drivertest.NewJob("true")); fault.ReasonOf(err) != "DiskFull" {
 		t.Errorf("Start on a full disk: %v", err)
 	}
 	if o, err := c.Observe(t.Context()); err == nil && o.Ready || err != nil && fault.ReasonOf(err) != "DiskFull" {
@@ -89,7 +92,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.Remove(filepath.Join(small, "fill")); err != nil {
 		t.Fatal(err)
 	}
-	if st := await(t, c, start(t, c, job("true")), "the end", final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, drivertest.Started(t, c, drivertest.NewJob("true")), drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("with space again the job is %+v", st)
 	}
 }
@@ -98,13 +101,14 @@ func TestFolderNotShared(t *testing.T) {
 	target := cluster(t)
 	c := connect(t, target)
 	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
-	j := job("true")
-	j.Options = map[string]any{"sbatchArguments": []any{"--begin=now+3"}}
-	h := start(t, c, j)
+	j := drivertest.NewJob("true")
+	j.Options = map[string]any{"sbatchArguments": []any{"--begin=now+3600"}}
+	h := drivertest.Started(t, c, j)
 	if err := os.Remove(filepath.Join(root, "jobs", j.ID, "agent")); err != nil { // as if only the login node had it
 		t.Fatal(err)
 	}
-	st := await(t, c, h, "the end", final)
+	tool(t, "scontrol", "update", "StartTime=now", "JobId="+strings.Fields(tool(t, "squeue", "-h", "-a", "--name="+j.ID, "-o", "%A"))[0])
+	st := drivertest.Await(t, c, h, drivertest.Final)
 	if st.State != driver.JobFailed || st.Reason != "NotStarted" || !strings.Contains(st.Message, "work directory") {
 		t.Errorf("the job is %+v", st)
 	}
@@ -113,8 +117,8 @@ func TestFolderNotShared(t *testing.T) {
 func TestHostGone(t *testing.T) {
 	target := cluster(t)
 	c := connect(t, target)
-	h := start(t, c, job("true"))
-	await(t, c, h, "the end", final)
+	h := drivertest.Started(t, c, drivertest.NewJob("true"))
+	drivertest.Await(t, c, h, drivertest.Final)
 	target.On["slurm"][0].Close()
 	again := connect(t, target)
 	if _, err := again.Poll(t.Context(), h); fault.CodeOf(err) != fault.Unavailable {
@@ -144,6 +148,7 @@ func open(t *testing.T, name string) string {
 	return copied
 }
 
+// TestNamelessUser: as on a server that runs code under a user of its own, which no list of users has.
 func TestNamelessUser(t *testing.T) {
 	name := conf(t)
 	if os.Geteuid() != 0 {
@@ -163,7 +168,7 @@ func TestNamelessUser(t *testing.T) {
 	if _, err := c.Observe(t.Context()); fault.ReasonOf(err) != "UserNameless" {
 		t.Errorf("Observe: %v", err)
 	}
-	if _, err := c.Start(t.Context(), job("true")); fault.ReasonOf(err) != "UserNameless" {
+	if _, err := c.Start(t.Context(), drivertest.NewJob("true")); fault.ReasonOf(err) != "UserNameless" {
 		t.Errorf("Start: %v", err)
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 )
 
 // asking is a program that waits for a file and then asks the server.
@@ -37,10 +39,10 @@ func TestServerFromAnotherNode(t *testing.T) {
 	c := connect(t, target)
 	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
 	began := filepath.Join(t.TempDir(), "began")
-	j := job("python3", "-c", asking, began)
+	j := drivertest.NewJob("python3", "-c", asking, began)
 	j.Token, j.Env = "a-token", map[string]string{"HOME_URL": driver.HomeURL, "CA": driver.HomeCA}
-	h := start(t, c, j)
-	await(t, c, h, "the job to run", running)
+	h := drivertest.Started(t, c, j)
+	drivertest.Await(t, c, h, drivertest.Running)
 	crash(t, target) // the next agent opens the port too, another one
 	if _, err := c.Poll(t.Context(), h); err != nil {
 		t.Fatal(err)
@@ -51,7 +53,7 @@ func TestServerFromAnotherNode(t *testing.T) {
 	if err := os.WriteFile(began, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	st := await(t, c, h, "the end", final)
+	st := drivertest.Await(t, c, h, drivertest.Final)
 	log, _ := os.ReadFile(filepath.Join(root, "jobs", j.ID, "log"))
 	if st.State != driver.JobDone || !strings.Contains(string(log), "hello Bearer a-token") {
 		t.Errorf("the job is %+v, and says %q", st, log)
@@ -80,10 +82,10 @@ func doorsOf(t *testing.T, root string) string {
 func TestServerUnreachable(t *testing.T) {
 	target := with(cluster(t), "relay", false)
 	c := connect(t, target)
-	j := job("python3", "-c", asking, "never")
+	j := drivertest.NewJob("python3", "-c", asking, "never")
 	j.Token, j.Env = "a-token", map[string]string{"HOME_URL": driver.HomeURL, "CA": driver.HomeCA, "KEPT": "kept"}
-	h := start(t, c, j)
-	st := await(t, c, h, "the end", final)
+	h := drivertest.Started(t, c, j)
+	st := drivertest.Await(t, c, h, drivertest.Final)
 	root := filepath.Join(target.Options["workDirectory"].(string), target.ID)
 	log, _ := os.ReadFile(filepath.Join(root, "jobs", j.ID, "log"))
 	if st.State != driver.JobDone || string(log) != "no server kept\n" {
@@ -91,5 +93,60 @@ func TestServerUnreachable(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "door.json")); err == nil {
 		t.Error("a port is open")
+	}
+}
+
+// TestNodesTell: a run says itself that it began and ended, to a login node whose Slurm says nothing of it.
+func TestNodesTell(t *testing.T) {
+	target := cluster(t)
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "squeue"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	target = with(target, "slurmBin", bin)
+	target.Home = func(context.Context) (net.Conn, error) { return nil, net.ErrClosed }
+	c := connect(t, target)
+	told := make(chan string, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	watched := make(chan error, 1)
+	go func() {
+		watched <- c.(driver.Watcher).Watch(ctx, func(job string) {
+			select {
+			case told <- job:
+			default:
+			}
+		})
+	}()
+	defer func() {
+		cancel()
+		if err := <-watched; err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+	}()
+	gate := filepath.Join(t.TempDir(), "gate")
+	j := drivertest.NewJob("sh", "-c", `until [ -e "$1" ]; do sleep 0.05; done`, "sh", gate)
+	j.Token, j.Env = "a-token", map[string]string{"HOME_URL": driver.HomeURL}
+	h := drivertest.Started(t, c, j)
+	hear := func(what string) {
+		t.Helper()
+		select {
+		case job := <-told:
+			if job != j.ID {
+				t.Errorf("%s was told of %q", what, job)
+			}
+		case <-time.After(3 * time.Minute):
+			t.Fatalf("nobody told %s", what)
+		}
+	}
+	hear("the beginning")
+	if st, err := c.Poll(t.Context(), h); err != nil || st.State != driver.JobRunning {
+		t.Errorf("after its beginning was told the run is %+v, %v", st, err)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hear("the end")
+	if st, err := c.Poll(t.Context(), h); err != nil || st.State != driver.JobDone {
+		t.Errorf("after its end was told the run is %+v, %v", st, err)
 	}
 }

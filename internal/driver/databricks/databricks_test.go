@@ -2,7 +2,6 @@ package databricks_test
 
 import (
 	"context"
-	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -68,15 +67,7 @@ func target(d *rig.Databricks, folder string) driver.Target {
 
 // with returns a target with some options changed; nil takes one away.
 func with(t driver.Target, changes map[string]any) driver.Target {
-	t.Options, t.Secrets = maps.Clone(t.Options), maps.Clone(t.Secrets)
-	for k, v := range changes {
-		if k == "databricksAccessToken" {
-			t.Secrets[k] = v.(string)
-		} else if t.Options[k] = v; v == nil {
-			delete(t.Options, k)
-		}
-	}
-	return t
+	return drivertest.With(databricks.Kind(), t, changes)
 }
 
 // script leaves out what a cluster cannot do: it ends a run without a signal that can be caught, and has no limit
@@ -159,10 +150,5 @@ func set(t testing.TB, d *rig.Databricks, what string, values url.Values) {
 
 func connect(t testing.TB, target driver.Target) driver.Runner {
 	t.Helper()
-	c, err := databricks.Kind().Connect(t.Context(), target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.(driver.Runner)
+	return drivertest.Connect[driver.Runner](t, databricks.Kind(), target)
 }

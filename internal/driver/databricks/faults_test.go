@@ -13,57 +13,14 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/databricks"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/id"
 	"github.com/zaffre-ml/zaffre/test/rig"
 )
-
-func job(command ...string) driver.Job {
-	run := id.New()
-	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: command, Options: map[string]any{}}
-}
 
 func withOptions(j driver.Job, options map[string]any) driver.Job {
 	j.Options = options
 	return j
-}
-
-func began(t *testing.T, c driver.Runner, j driver.Job) driver.Handle {
-	t.Helper()
-	h, err := c.Start(t.Context(), j)
-	if err != nil {
-		t.Fatalf("Start: %v (%s)", err, fault.ReasonOf(err))
-	}
-	return h
-}
-
-// until polls until the status is one that ok takes.
-func until(t *testing.T, c driver.Runner, h driver.Handle, ok func(driver.JobStatus) bool) driver.JobStatus {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		st, err := c.Poll(ctx, h)
-		if err != nil {
-			t.Fatalf("Poll: %v", err)
-		}
-		if ok(st) {
-			return st
-		}
-		<-tick.C
-	}
-}
-
-func final(st driver.JobStatus) bool { return st.State.Final() }
-func runs(st driver.JobStatus) bool  { return st.State == driver.JobRunning }
-
-func wantReason(t *testing.T, err error, code fault.Code, reason string) {
-	t.Helper()
-	if f := fault.From(err); f == nil || f.Code != code || f.Reason != reason || f.Fix == "" || f.Why == "" {
-		t.Errorf("the fault is %+v, want %s with the code %s", f, reason, code)
-	}
 }
 
 func fail(t *testing.T, d *rig.Databricks, faults ...rig.Fault) {
@@ -86,15 +43,15 @@ func TestALostAnswerStartsNothingTwice(t *testing.T) {
 	c := connect(t, target(d, "dbfs:/zaffre"))
 	for _, path := range []string{submitPath, "/api/2.0/dbfs/put", "/api/2.0/dbfs/list"} {
 		fail(t, d, rig.Fault{Path: path, Kind: "lost", Times: 1})
-		if st := until(t, c, began(t, c, job("true")), final); st.State != driver.JobDone {
+		if st := drivertest.Await(t, c, drivertest.Started(t, c, drivertest.NewJob("true")), drivertest.Final); st.State != driver.JobDone {
 			t.Errorf("%s: the job is %+v", path, st)
 		}
 	}
 	fail(t, d, rig.Fault{Path: submitPath, Kind: "lost", Times: 2})
-	j := job("true")
+	j := drivertest.NewJob("true")
 	_, err := c.Start(t.Context(), j)
-	wantReason(t, err, fault.Unavailable, "ConnectionLost")
-	until(t, c, began(t, c, j), final)
+	drivertest.WantReason(t, err, fault.Unavailable, "ConnectionLost")
+	drivertest.Await(t, c, drivertest.Started(t, c, j), drivertest.Final)
 	if n, err := d.Counts("runs"); err != nil || n["started"] != 4 || n["tokens"] != 4 {
 		t.Errorf("of 4 jobs the workspace has %v, %v", n, err)
 	}
@@ -108,24 +65,26 @@ func TestWhatIsRefusedForNowIsTriedAgain(t *testing.T) {
 	limited.After = "1"
 	fail(t, d, limited, status(submitPath, 503, 1, "TEMPORARILY_UNAVAILABLE", "away"))
 	begin := time.Now()
-	h := began(t, c, job("true"))
+	h := drivertest.Started(t, c, drivertest.NewJob("true"))
 	if took := time.Since(begin); took < time.Second {
 		t.Errorf("it was tried again after %s, and was asked to wait a second", took)
 	}
-	until(t, c, h, final)
+	drivertest.Await(t, c, h, drivertest.Final)
 
 	limited.After = "3600"
 	fail(t, d, limited)
-	_, err := c.Start(t.Context(), job("true"))
-	wantReason(t, err, fault.Exhausted, "RateLimited")
+	_, err := c.Start(t.Context(), drivertest.NewJob("true"))
+	drivertest.WantReason(t, err, fault.Exhausted, "RateLimited")
 	if f := fault.From(err); f.RetryAfter != time.Hour {
 		t.Errorf("it is to be asked again after %s, want an hour", f.RetryAfter)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
-	fail(t, d, status("/api/2.2/jobs/runs/get", 503, 9, "TEMPORARILY_UNAVAILABLE", "away"))
+	away := status("/api/2.2/jobs/runs/get", 503, 9, "TEMPORARILY_UNAVAILABLE", "away")
+	away.After = "18"
+	fail(t, d, away)
 	_, err = c.Poll(ctx, h)
-	wantReason(t, err, fault.Unavailable, "ServiceUnavailable")
+	drivertest.WantReason(t, err, fault.Unavailable, "ServiceUnavailable")
 }
 
 func TestFaultsOfTheWorkspace(t *testing.T) {
@@ -146,14 +105,14 @@ func TestFaultsOfTheWorkspace(t *testing.T) {
 		{status("/api/2.0/dbfs/put", 404, 1, "RESOURCE_DOES_NOT_EXIST", "DBFS is off"), fault.NotFound, "NotInWorkspace"},
 	} {
 		fail(t, d, tt.fault)
-		_, err := c.Start(t.Context(), job("true"))
-		wantReason(t, err, tt.code, tt.reason)
+		_, err := c.Start(t.Context(), drivertest.NewJob("true"))
+		drivertest.WantReason(t, err, tt.code, tt.reason)
 		if f := fault.From(err); len(f.Evidence) == 0 || !strings.Contains(f.Evidence[0], tt.fault.Text) {
 			t.Errorf("%s has the evidence %q, want what the workspace said", tt.reason, f.Evidence)
 		}
 	}
-	_, err := c.Start(t.Context(), withOptions(job("true"), map[string]any{"cluster": "0101-000000-none"}))
-	wantReason(t, err, fault.Precondition, "ClusterUnknown")
+	_, err := c.Start(t.Context(), withOptions(drivertest.NewJob("true"), map[string]any{"cluster": "0101-000000-none"}))
+	drivertest.WantReason(t, err, fault.Precondition, "ClusterUnknown")
 }
 
 func TestWhatIsNoWorkspace(t *testing.T) {
@@ -177,7 +136,7 @@ func TestWhatIsNoWorkspace(t *testing.T) {
 			t.Fatal(err)
 		}
 		o, err := c.Observe(t.Context())
-		wantReason(t, err, tt.code, tt.reason)
+		drivertest.WantReason(t, err, tt.code, tt.reason)
 		if last := o.Checks[len(o.Checks)-1]; last.OK || last.Reason != tt.reason || strings.Contains(fmt.Sprintf("%+v %+v", o, fault.From(err)), "canary") {
 			t.Errorf("%s: the last check is %+v", tt.url, last)
 		}
@@ -195,28 +154,28 @@ func TestHowRunsEnd(t *testing.T) {
 			t.Errorf("%s: the job is %+v, want %s as %s, with %q and its page", name, st, state, reason, says)
 		}
 	}
-	st := until(t, c, began(t, c, withOptions(job("true"), map[string]any{"libraries.pypi": []any{"zaffre-no-such-package==9"}})), final)
+	st := drivertest.Await(t, c, drivertest.Started(t, c, withOptions(drivertest.NewJob("true"), map[string]any{"libraries.pypi": []any{"zaffre-no-such-package==9"}})), drivertest.Final)
 	want("library", st, driver.JobFailed, "LibraryFailed", "zaffre-no-such-package")
 
-	h := began(t, c, job("sleep", "60"))
-	until(t, c, h, runs)
+	h := drivertest.Started(t, c, drivertest.NewJob("sleep", "60"))
+	drivertest.Await(t, c, h, drivertest.Running)
 	cancelElsewhere(t, d, h)
-	want("cancelled elsewhere", until(t, c, h, final), driver.JobCanceled, "RunCanceled", "cancelled in the workspace")
+	want("cancelled elsewhere", drivertest.Await(t, c, h, drivertest.Final), driver.JobCanceled, "RunCanceled", "cancelled in the workspace")
 
-	h = began(t, c, job("python", "-c", "import os; os.kill(os.getpid(), 9)"))
-	want("launcher killed", until(t, c, h, final), driver.JobFailed, "RunFailed", "SystemExit")
+	h = drivertest.Started(t, c, drivertest.NewJob("python", "-c", "import os; os.kill(os.getpid(), 9)"))
+	want("launcher killed", drivertest.Await(t, c, h, drivertest.Final), driver.JobFailed, "RunFailed", "SystemExit")
 
-	st = until(t, c, began(t, c, withOptions(job("true"), map[string]any{"cluster": off})), final)
+	st = drivertest.Await(t, c, drivertest.Started(t, c, withOptions(drivertest.NewJob("true"), map[string]any{"cluster": off})), drivertest.Final)
 	if st.State != driver.JobDone {
 		t.Errorf("on a cluster that was off the job is %+v", st)
 	}
-	h = began(t, c, job("sleep", "60"))
-	until(t, c, h, runs)
+	h = drivertest.Started(t, c, drivertest.NewJob("sleep", "60"))
+	drivertest.Await(t, c, h, drivertest.Running)
 	set(t, d, "clusters", url.Values{"id": {running}, "state": {"TERMINATED"}})
-	want("cluster terminated", until(t, c, h, final), driver.JobFailed, "ClusterTerminated", "Cluster was terminated")
+	want("cluster terminated", drivertest.Await(t, c, h, drivertest.Final), driver.JobFailed, "ClusterTerminated", "Cluster was terminated")
 
 	set(t, d, "slow", url.Values{"for": {"10s"}})
-	h = began(t, c, withOptions(job("true"), map[string]any{"newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D3_v2", "num_workers": int64(1)}}))
+	h = drivertest.Started(t, c, withOptions(drivertest.NewJob("true"), map[string]any{"newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "Standard_D3_v2", "num_workers": int64(1)}}))
 	st, err := c.Poll(t.Context(), h)
 	if err != nil || st.State != driver.JobPending || !strings.Contains(st.Message, "PENDING; see "+d.URL) {
 		t.Errorf("while its cluster starts the job is %+v, %v", st, err)
@@ -224,7 +183,7 @@ func TestHowRunsEnd(t *testing.T) {
 	if err := c.Cancel(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	want("cancelled early", until(t, c, h, final), driver.JobCanceled, "RunCanceled", "cancelled")
+	want("cancelled early", drivertest.Await(t, c, h, drivertest.Final), driver.JobCanceled, "RunCanceled", "cancelled")
 }
 
 func cancelElsewhere(t *testing.T, d *rig.Databricks, h driver.Handle) {
@@ -261,15 +220,15 @@ func TestADeletedRunIsNotStartedAgain(t *testing.T) {
 	t.Parallel()
 	d := start(t)
 	c := connect(t, target(d, "dbfs:/zaffre"))
-	j := job("true")
-	h := began(t, c, j)
-	until(t, c, h, final)
+	j := drivertest.NewJob("true")
+	h := drivertest.Started(t, c, j)
+	drivertest.Await(t, c, h, drivertest.Final)
 	post(t, d, "/api/2.2/jobs/runs/delete", fmt.Sprintf(`{"run_id": %s}`, runOf(h)))
 	if st, err := c.Poll(t.Context(), h); err != nil || st.State != driver.JobLost || st.Reason != "NoRecord" {
 		t.Errorf("a deleted run is %+v, %v", st, err)
 	}
 	_, err := c.Start(t.Context(), j)
-	wantReason(t, err, fault.Precondition, "RunDeleted")
+	drivertest.WantReason(t, err, fault.Precondition, "RunDeleted")
 }
 
 func TestWhatARunMayNotAsk(t *testing.T) {
@@ -283,18 +242,18 @@ func TestWhatARunMayNotAsk(t *testing.T) {
 		}
 		return o
 	}
-	limited, variables := withOptions(job("true"), on("python", nil)), withOptions(job("/n"), on("notebook", nil))
+	limited, variables := withOptions(drivertest.NewJob("true"), on("python", nil)), withOptions(drivertest.NewJob("/n"), on("notebook", nil))
 	limited.Memory, variables.Env = 1, map[string]string{"A": "b", "ZAFFRE_RUN_ID": "r"}
 	for name, tt := range map[string]struct {
 		job    driver.Job
 		reason string
 	}{
-		"no cluster":        {job("true"), "ClusterMissing"},
-		"two clusters":      {withOptions(job("true"), on("python", map[string]any{"newCluster": map[string]any{}})), "TaskUnsupported"},
+		"no cluster":        {drivertest.NewJob("true"), "ClusterMissing"},
+		"two clusters":      {withOptions(drivertest.NewJob("true"), on("python", map[string]any{"newCluster": map[string]any{}})), "TaskUnsupported"},
 		"memory":            {limited, "TaskUnsupported"},
-		"unknown task":      {withOptions(job("true"), on("sql", nil)), "TaskUnsupported"},
-		"parameters":        {withOptions(job("true"), on("python", map[string]any{"baseParameters": map[string]any{"a": "b"}})), "TaskUnsupported"},
-		"notebook and more": {withOptions(job("/n", "more"), on("notebook", nil)), "TaskUnsupported"},
+		"unknown task":      {withOptions(drivertest.NewJob("true"), on("sql", nil)), "TaskUnsupported"},
+		"parameters":        {withOptions(drivertest.NewJob("true"), on("python", map[string]any{"baseParameters": map[string]any{"a": "b"}})), "TaskUnsupported"},
+		"notebook and more": {withOptions(drivertest.NewJob("/n", "more"), on("notebook", nil)), "TaskUnsupported"},
 		"variables":         {variables, "TaskUnsupported"},
 	} {
 		if _, err := c.Start(t.Context(), tt.job); fault.ReasonOf(err) != tt.reason {

@@ -16,10 +16,10 @@ import (
 func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	o := driver.Observation{Observed: time.Now().UTC(), Facts: map[string]string{}}
 	if c.rest == nil {
-		return o, step(&o, driver.Check{Name: "address", Required: true}, addressUnknown())
+		return o, o.Note(driver.Check{Name: "address", Required: true}, addressUnknown())
 	}
 	host := c.rest.Base.Host
-	_ = step(&o, driver.Check{Name: "address", Required: true, Evidence: []string{c.rest.Base.String()}}, nil)
+	_ = o.Note(driver.Check{Name: "address", Required: true, Evidence: []string{c.rest.Base.String()}}, nil)
 	org, err := c.greet(ctx, &o)
 	if err != nil {
 		return o, err
@@ -40,22 +40,11 @@ func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	return o, nil
 }
 
-// step notes a check; err is why it failed, a fault. It returns err.
-func step(o *driver.Observation, c driver.Check, err error) error {
-	c.OK = err == nil
-	if f := fault.From(err); f != nil {
-		c.Reason, c.Fix = f.Reason, f.Fix
-		c.Evidence = append(append([]string{f.Why}, c.Evidence...), f.Evidence...)
-	}
-	o.Checks = append(o.Checks, c)
-	return err
-}
-
 // greet asks who we are there, and returns the workspace's ID, which stands beside the answer.
 func (c *conn) greet(ctx context.Context, o *driver.Observation) (org string, err error) {
 	begin := time.Now()
 	a, err := c.rest.Do(ctx, restx.Call{Method: http.MethodGet, Path: me})
-	if err := step(o, driver.Check{Name: "connection", Required: true, Duration: time.Since(begin)}, err); err != nil {
+	if err := o.Note(driver.Check{Name: "connection", Required: true, Duration: time.Since(begin)}, err); err != nil {
 		return "", err
 	}
 	var user struct {
@@ -69,7 +58,7 @@ func (c *conn) greet(ctx context.Context, o *driver.Observation) (org string, er
 	if fault.ReasonOf(err) == "AnswerBroken" {
 		err = c.notDatabricks(a.Status)
 	}
-	if err := step(o, driver.Check{Name: "token", Required: true, Duration: time.Since(begin)}, err); err != nil {
+	if err := o.Note(driver.Check{Name: "token", Required: true, Duration: time.Since(begin)}, err); err != nil {
 		return "", err
 	}
 	o.Facts["user"] = user.Name
@@ -86,7 +75,7 @@ func (c *conn) checkFolder(ctx context.Context, o *driver.Observation) error {
 	if missing(err) {
 		err = folderMissing(c.files.uri(""), fault.From(err).Evidence)
 	}
-	return step(o, driver.Check{Name: "folder", Required: true, Duration: time.Since(begin), Evidence: []string{c.files.uri("")}}, err)
+	return o.Note(driver.Check{Name: "folder", Required: true, Duration: time.Since(begin), Evidence: []string{c.files.uri("")}}, err)
 }
 
 func folderMissing(folder string, words []string) error {
@@ -120,5 +109,5 @@ func (c *conn) checkCluster(ctx context.Context, o *driver.Observation) error {
 		check.Evidence = []string{cluster.Name, cluster.State, cluster.Version}
 		o.Facts["cluster"], o.Facts["cluster.runtime"] = cluster.Name, cluster.Version
 	}
-	return step(o, check, err)
+	return o.Note(check, err)
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/test/rig"
 )
@@ -36,9 +37,9 @@ func TestSecretsDoNotStay(t *testing.T) {
 	}
 	t.Cleanup(d.Stop)
 	c := connect(t, target(d, "dbfs:/zaffre"))
-	j := job("sh", "-c", `test "$KEY" = v4lue-canary`)
+	j := drivertest.NewJob("sh", "-c", `test "$KEY" = v4lue-canary`)
 	j.Env = map[string]string{"KEY": "v4lue-canary"}
-	if st := until(t, c, began(t, c, j), final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, drivertest.Started(t, c, j), drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the job is %+v", st)
 	}
 	_ = filepath.WalkDir(dir, func(name string, e os.DirEntry, err error) error {
@@ -88,24 +89,23 @@ while not os.path.exists(sys.argv[1]): time.sleep(0.05)
 sys.stdout.write("y" * 2500000)
 `}
 		mark := filepath.Join(t.TempDir(), "go on")
-		j := job("python", "main.py", mark)
+		j := drivertest.NewJob("python", "main.py", mark)
 		j.Files, j.Env = code, map[string]string{"V": "w"}
 		fail(t, d, rig.Fault{Path: "/api/2.0/dbfs/add-block", Kind: "lost", Times: 1})
-		h := began(t, c, j)
+		h := drivertest.Started(t, c, j)
 		first := fmt.Sprintf("imported %d ['%s'] w\n", 3<<20, mark)
-		log := c.(driver.LogReader)
 		for got := ""; got != first; {
-			if got = read(t, log, h, 0); got != "" && got != first {
+			if got = drivertest.Log(t, c, h, 0); got != "" && got != first {
 				t.Fatalf("the log begins with %q, want %q", got, first)
 			}
 		}
 		if err := os.WriteFile(mark, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if st := until(t, c, h, final); st.State != driver.JobDone {
-			t.Fatalf("the job is %+v: %s", st, read(t, log, h, 0))
+		if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
+			t.Fatalf("the job is %+v: %s", st, drivertest.Log(t, c, h, 0))
 		}
-		if got := read(t, log, h, int64(len(first))); got != strings.Repeat("y", 2500000) {
+		if got := drivertest.Log(t, c, h, int64(len(first))); got != strings.Repeat("y", 2500000) {
 			t.Errorf("the log's rest has %d bytes", len(got))
 		}
 		outputs := c.(driver.Outputs)
@@ -128,35 +128,21 @@ func random(n int) string {
 	return string(out[:n])
 }
 
-func read(t *testing.T, c driver.LogReader, h driver.Handle, offset int64) string {
-	t.Helper()
-	r, err := c.ReadLog(t.Context(), h, offset)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 func TestNotebooks(t *testing.T) {
 	t.Parallel()
 	d := start(t)
 	c := connect(t, target(d, "dbfs:/zaffre"))
 	post(t, d, "/api/2.0/workspace/import", `{"path": "/Users/ada/train", "format": "SOURCE", "language": "PYTHON",
 		"content": "ZGJ1dGlscy5ub3RlYm9vay5leGl0KCJydW4gIiArIGRidXRpbHMud2lkZ2V0cy5nZXQoInJhdGUiKSkK"}`)
-	h := began(t, c, withOptions(job("/Users/ada/train"), map[string]any{"task": "notebook", "baseParameters": map[string]any{"rate": 0.5}}))
-	if st := until(t, c, h, final); st.State != driver.JobDone {
+	h := drivertest.Started(t, c, withOptions(drivertest.NewJob("/Users/ada/train"), map[string]any{"task": "notebook", "baseParameters": map[string]any{"rate": 0.5}}))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the notebook is %+v", st)
 	}
-	if got := read(t, c.(driver.LogReader), h, 4); got != "0.5" {
+	if got := drivertest.Log(t, c, h, 4); got != "0.5" {
 		t.Errorf("from offset 4 its log is %q", got)
 	}
-	h = began(t, c, withOptions(job("/Users/ada/none"), map[string]any{"task": "notebook"}))
-	if st := until(t, c, h, final); st.State != driver.JobFailed || st.Reason != "NotInWorkspace" || !strings.Contains(st.Message, "/Users/ada/none") {
+	h = drivertest.Started(t, c, withOptions(drivertest.NewJob("/Users/ada/none"), map[string]any{"task": "notebook"}))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobFailed || st.Reason != "NotInWorkspace" || !strings.Contains(st.Message, "/Users/ada/none") {
 		t.Errorf("a notebook that is not there is %+v", st)
 	}
 }
@@ -197,13 +183,13 @@ func TestJars(t *testing.T) {
 	d := start(t)
 	c := connect(t, with(target(d, "dbfs:/zaffre"), map[string]any{"cluster": nil, "newCluster": map[string]any{"spark_version": "15.4.x-scala2.12", "node_type_id": "n"}}))
 	upload(t, d, "/hello.jar", jar)
-	j := withOptions(job("Hello", "two words", ""), map[string]any{"task": "jar", "libraries.jar": []any{"dbfs:/hello.jar"}})
+	j := withOptions(drivertest.NewJob("Hello", "two words", ""), map[string]any{"task": "jar", "libraries.jar": []any{"dbfs:/hello.jar"}})
 	j.Env = map[string]string{"GREETING": "hi", "ZAFFRE_RUN_ID": "r"}
-	h := began(t, c, j)
-	if st := until(t, c, h, final); st.State != driver.JobDone {
+	h := drivertest.Started(t, c, j)
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the JAR is %+v", st)
 	}
-	if got := read(t, c.(driver.LogReader), h, 0); got != "hi [two words, ]\n" {
+	if got := drivertest.Log(t, c, h, 0); got != "hi [two words, ]\n" {
 		t.Errorf("its log is %q", got)
 	}
 }
@@ -253,6 +239,6 @@ func TestWhatAnEnvironmentBecomes(t *testing.T) {
 		t.Errorf("a password of an index is shown:\n%s", log)
 	}
 	for _, d := range []driver.Definition{{Dockerfile: []byte("FROM x")}, {BaseImage: "x"}, {Exact: true, Python: "3.10"}} {
-		wantReason(t, builder.Build(t.Context(), "d2", d), fault.Invalid, "EnvironmentUnsupported")
+		drivertest.WantReason(t, builder.Build(t.Context(), "d2", d), fault.Invalid, "EnvironmentUnsupported")
 	}
 }

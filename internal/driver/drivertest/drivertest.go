@@ -5,8 +5,8 @@ package drivertest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/fault"
@@ -37,18 +37,26 @@ type Harness struct {
 	//	missing           a program that is not there; "missing" stands in its name
 	//	missing-script    an interpreter with a script that is not there; "missing" stands in its name
 	Script func(what string, args ...string) []string
+	// Code returns the code that a command of Script needs; nil: none. Tests that bring code of their own are skipped.
+	Code func(argv []string) driver.Files
+	// Log returns what of a job's log the command itself wrote; nil: all of it.
+	Log func(log string) string
 	// Crash cuts conn as a crash of the server would, or of what it talks to. nil: only Close.
 	Crash func(t *testing.T, conn driver.Conn)
 	// Restart makes the target lose its memory: a reboot, a pod's deletion. nil: skipped.
 	Restart func(t *testing.T)
 	// Alias is another name of the same machine. nil: skipped.
 	Alias *driver.Target
+	// Made is a target that is to be made, and is not there yet. nil: skipped.
+	Made *driver.Target
 	// Refusals are targets that cannot be used, and what is to be said of each.
 	Refusals []Refusal
 	// BlackHole is a target that takes everything and answers nothing. nil: skipped.
 	BlackHole *driver.Target
 	// Few says that a job takes seconds to start: what is repeated is repeated less, and may take longer.
 	Few bool
+	// Apart says that each job has a machine of its own, which has nothing yet.
+	Apart bool
 	// Definition returns an environment that builds fast ("tiny"), or one that names a package
 	// that does not exist ("impossible"); nil: skipped.
 	Definition func(what string) *driver.Definition
@@ -62,9 +70,6 @@ type Refusal struct {
 	Code   fault.Code
 	Reason string
 }
-
-// limit bounds each test.
-const limit = time.Minute
 
 // Run runs every test that the kind's capabilities call for. open is called once for each, and
 // gives each a target of its own.
@@ -113,6 +118,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"BuildImpossible", driver.Can[driver.EnvBuilder], testBuildImpossible},
 		{"BuildMissing", driver.Can[driver.EnvBuilder], testBuildMissing},
 		{"Clean", driver.Can[driver.Cleaner], testClean},
+		{"MadeAndDeleted", driver.Can[driver.Provisioner], testProvision},
 		{"Exec", driver.Can[driver.Host], testExec},
 		{"Files", driver.Can[driver.Host], testFiles},
 		{"Dial", driver.Can[driver.Host], testDial},
@@ -123,7 +129,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 			if !tt.can(h.Kind) {
 				t.Skip("the kind lacks the capability")
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), few(h, limit, 5*limit))
+			ctx, cancel := context.WithTimeout(t.Context(), few(h, patience, 2*patience))
 			t.Cleanup(cancel)
 			e := &env{T: t, Harness: h, ctx: ctx}
 			e.conn = e.connect()
@@ -142,7 +148,7 @@ func few[T any](h Harness, much, less T) T {
 
 func any_(driver.Kind) bool          { return true }
 func runs(k driver.Kind) bool        { return driver.Can[driver.Runner](k) }
-func (e *env) runner() driver.Runner { return as[driver.Runner](e, e.conn) }
+func (e *env) runner() driver.Runner { return patient{as[driver.Runner](e, e.conn)} }
 
 // env is one test.
 type env struct {
@@ -150,6 +156,9 @@ type env struct {
 	Harness
 	ctx  context.Context
 	conn driver.Conn
+
+	mu      sync.Mutex
+	started map[string]driver.Job // by the handle's data
 }
 
 // connect opens the target once more.
@@ -185,21 +194,55 @@ func (e *env) script(what string, args ...string) []string {
 // job returns a new job that runs a command.
 func (e *env) job(argv []string) driver.Job {
 	run := id.New()
-	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: argv, Slots: []driver.Slot{{}}}
+	j := driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: argv, Slots: []driver.Slot{{}}}
+	if e.Code != nil {
+		j.Files = e.Code(argv)
+	}
+	return j
 }
 
 func (e *env) start(j driver.Job) driver.Handle {
 	e.Helper()
-	h, err := e.runner().Start(e.ctx, j)
+	h, err := e.startOn(e.runner(), j)
 	if err != nil {
 		e.Fatalf("Start: %v", err)
 	}
 	return h
 }
 
+// startOn starts a job, and keeps it for where its target asks for it again.
+func (e *env) startOn(r driver.Runner, j driver.Job) (driver.Handle, error) {
+	h, err := r.Start(e.ctx, j)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started == nil {
+		e.started = map[string]driver.Job{}
+	}
+	e.started[string(h.Data)] = j
+	return h, err
+}
+
+// pollOnce polls as the server does: where the target asks for another Start, that is made.
+func (e *env) pollOnce(h driver.Handle) (driver.JobStatus, error) {
+	st, err := e.runner().Poll(e.ctx, h)
+	if err != nil || !st.Again {
+		return st, err
+	}
+	e.mu.Lock()
+	j, known := e.started[string(h.Data)]
+	e.mu.Unlock()
+	if st.State != driver.JobPending || !known {
+		return st, fmt.Errorf("the job is %+v, which asks for a Start that cannot be made", st)
+	}
+	if again, err := e.runner().Start(e.ctx, j); err != nil || string(again.Data) != string(h.Data) {
+		return st, fmt.Errorf("started again, as it asks for, the job has the handle %s, was %s: %w", again.Data, h.Data, err)
+	}
+	return e.runner().Poll(e.ctx, h)
+}
+
 func (e *env) poll(h driver.Handle) driver.JobStatus {
 	e.Helper()
-	st, err := e.runner().Poll(e.ctx, h)
+	st, err := e.pollOnce(h)
 	if err != nil {
 		e.Fatalf("Poll: %v", err)
 	}
@@ -239,14 +282,8 @@ func (e *env) running(h driver.Handle) {
 // until asks again and again until ok is true.
 func (e *env) until(what string, ok func() bool) {
 	e.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-e.ctx.Done():
-			e.Fatalf("waited in vain for %s", what)
-		}
+	if !Until(e.ctx, ok) {
+		e.Fatalf("waited in vain for %s", what)
 	}
 }
 

@@ -48,7 +48,7 @@ func testStartAtOnce(e *env) {
 	for i := range handles {
 		c := []driver.Conn{e.conn, other}[i%2]
 		wg.Go(func() {
-			h, err := as[driver.Runner](e, c).Start(e.ctx, j)
+			h, err := e.startOn(patient{as[driver.Runner](e, c)}, j) // one that waits too long for another is told to come again
 			if err != nil {
 				e.Errorf("Start: %v", err)
 			}
@@ -128,7 +128,7 @@ func testTimeout(e *env) {
 	if st.State != driver.JobFailed || st.Reason != "TimedOut" {
 		e.Errorf("the job is %+v, want it failed as TimedOut", st)
 	}
-	if ran := st.Ended.Sub(st.Started); ran < j.Timeout || ran > 10*time.Second {
+	if ran := st.Ended.Sub(st.Started); ran < j.Timeout || ran > patience {
 		e.Errorf("it ran for %s, with a limit of %s", ran, j.Timeout)
 	}
 }
@@ -204,7 +204,7 @@ func testFifty(e *env) {
 	for i := range few(e.Harness, 50, 3) {
 		wg.Go(func() {
 			text := fmt.Sprintf("job %d", i)
-			h, err := e.runner().Start(e.ctx, e.job(e.Script("print", text)))
+			h, err := e.startOn(e.runner(), e.job(e.Script("print", text)))
 			if err != nil {
 				e.Errorf("Start: %v", err)
 				return
@@ -224,20 +224,14 @@ func testFifty(e *env) {
 }
 
 // endOf is end for a goroutine.
-func (e *env) endOf(h driver.Handle) (driver.JobStatus, error) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		st, err := e.runner().Poll(e.ctx, h)
-		if err != nil || st.State.Final() {
-			return st, err
-		}
-		select {
-		case <-tick.C:
-		case <-e.ctx.Done():
-			return st, e.ctx.Err()
-		}
+func (e *env) endOf(h driver.Handle) (st driver.JobStatus, err error) {
+	if !Until(e.ctx, func() bool {
+		st, err = e.pollOnce(h)
+		return err != nil || st.State.Final()
+	}) {
+		err = e.ctx.Err()
 	}
+	return st, err
 }
 
 // testSecrets: what a job is told stays between it and the target.
@@ -268,15 +262,27 @@ func testSecrets(e *env) {
 
 func testWatch(e *env) {
 	told := make(chan string, 100)
-	j := e.job(e.script("hang"))
 	e.Cleanup(e.watch(told))
+	for range 3 { // it may begin to watch too late for the first
+		if end, watched := e.toldOfTheEnd(told); end {
+			return
+		} else if watched {
+			break
+		}
+	}
+	e.Fatal("the watch did not tell of the end")
+}
+
+// toldOfTheEnd cancels a job, and waits for the word of its end. watched: there was a word before the cancel.
+func (e *env) toldOfTheEnd(told <-chan string) (end, watched bool) {
+	j := e.job(e.script("hang"))
 	h := e.start(j)
 	e.running(h)
-	e.until("the watch to tell of the start, or to be there", func() bool { return len(told) > 0 || e.poll(h).State == driver.JobRunning })
 	for len(told) > 0 {
 		<-told
+		watched = true
 	}
-	begin := time.Now()
+	begin, late := time.Now(), time.After(patience/4)
 	if err := e.runner().Cancel(e.ctx, h); err != nil {
 		e.Fatal(err)
 	}
@@ -285,10 +291,10 @@ func testWatch(e *env) {
 		case name := <-told:
 			if name == j.ID && e.poll(h).State.Final() {
 				e.Logf("told %s after the cancel", time.Since(begin))
-				return
+				return true, watched
 			}
-		case <-e.ctx.Done():
-			e.Fatal("the watch did not tell of the end")
+		case <-late:
+			return false, watched
 		}
 	}
 }

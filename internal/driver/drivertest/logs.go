@@ -16,7 +16,11 @@ func (e *env) logOf(h driver.Handle) (string, error) {
 	if !ok {
 		return "", nil
 	}
-	return readAll(r.ReadLog(e.ctx, h, 0))
+	log, err := readAll(r.ReadLog(e.ctx, h, 0))
+	if e.Log != nil {
+		log = e.Log(log)
+	}
+	return log, err
 }
 
 func readAll(r io.ReadCloser, err error) (string, error) {
@@ -30,6 +34,9 @@ func readAll(r io.ReadCloser, err error) (string, error) {
 
 // peek reads what a log has now, of a job that may run: it waits a moment for more.
 func (e *env) peek(h driver.Handle) (string, error) {
+	if _, err := e.pollOnce(h); err != nil { // as the server does, that a job gets all that it waits for
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(e.ctx, 300*time.Millisecond)
 	defer cancel()
 	text, err := readAll(as[driver.LogReader](e, e.conn).ReadLog(ctx, h, 0))

@@ -30,6 +30,13 @@ func Kind(w *World) driver.Kind {
 			{Path: "password", Type: driver.String, Secret: true, Group: "login", Help: `a secret; "wrong" is refused`},
 			{Path: "key", Type: driver.String, Secret: true, Group: "login", Help: "a secret in place of the password"},
 			{Path: "via", Type: driver.TargetRef, Many: true, Help: "targets that it stands on"},
+			{Path: "needs", Type: driver.String, Help: "a package that its runs need if they name no environment"},
+		},
+		Environment: func(options map[string]any) *driver.Definition {
+			if p := driver.Text(options["needs"]); p != "" {
+				return &driver.Definition{Pip: []string{p}}
+			}
+			return nil
 		},
 		JobOptions: []driver.Option{
 			{Path: "queue", Type: driver.String, Default: "default", Help: "the queue that it pretends to have"},
@@ -137,6 +144,8 @@ func (c *conn) Release(_ context.Context, h driver.Handle) error {
 		c.w.mu.Lock()
 		defer c.w.mu.Unlock()
 		j.released = true
+		fence := c.t.ID + "/" + j.spec.Run
+		c.w.gone[fence] = max(c.w.gone[fence], j.spec.Attempt)
 		delete(c.w.jobs, c.t.ID+"/"+j.spec.ID)
 	}
 	return nil
@@ -192,6 +201,9 @@ func (c *conn) ListOutputs(_ context.Context, h driver.Handle) ([]driver.File, e
 }
 
 func (c *conn) OpenOutput(_ context.Context, h driver.Handle, name string, offset int64) (io.ReadCloser, error) {
+	if err := c.w.fault("OpenOutput"); err != nil {
+		return nil, err
+	}
 	j := c.w.get(c.t.ID, h)
 	if j == nil {
 		return nil, &fault.Error{
@@ -263,10 +275,22 @@ func (c *conn) Clean(_ context.Context, dryRun bool) ([]driver.Item, error) {
 		if !strings.HasPrefix(key, c.t.ID+"/") {
 			continue
 		}
-		items = append(items, driver.Item{Type: "job", Name: c.w.jobs[key].spec.ID, Removed: !dryRun})
+		items = append(items, c.w.jobs[key].item(!dryRun))
 		if !dryRun {
 			delete(c.w.jobs, key)
 		}
 	}
 	return items, nil
+}
+
+// item is what a job leaves. While it goes on, World.Finish ends it.
+func (j *job) item(removed bool) driver.Item {
+	it := driver.Item{Type: "job", Name: j.spec.ID, Removed: removed}
+	if !j.status.State.Final() {
+		it.End, it.Memory = "fake end "+j.spec.ID, j.spec.Memory
+		for _, slot := range j.spec.Slots {
+			it.GPUs = append(it.GPUs, slot.GPUs...)
+		}
+	}
+	return it
 }

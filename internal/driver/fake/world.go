@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,18 +21,22 @@ type World struct {
 	mu     sync.Mutex
 	jobs   map[string]*job         // by target and job ID
 	fences map[string]int          // by target and run
+	gone   map[string]int          // the highest attempt that was released, by target and run
 	builds map[string]*build       // by target and digest
 	faults map[string][]error      // by method: what the next calls return
+	calls  map[string]int          // by method
 	starts map[string]int          // by job ID: how often a process began
 	watch  map[int]func(id string) // who wants to know of changes
 	next   int
+	refuse error    // what every call returns
+	twice  []string // jobs that began while another attempt of their run ran
 }
 
 // NewWorld returns an empty world.
 func NewWorld() *World {
 	return &World{
-		jobs: map[string]*job{}, fences: map[string]int{}, builds: map[string]*build{},
-		faults: map[string][]error{}, starts: map[string]int{}, watch: map[int]func(string){},
+		jobs: map[string]*job{}, fences: map[string]int{}, gone: map[string]int{}, builds: map[string]*build{},
+		faults: map[string][]error{}, calls: map[string]int{}, starts: map[string]int{}, watch: map[int]func(string){},
 	}
 }
 
@@ -58,9 +63,36 @@ func (w *World) Fail(method string, errs ...error) {
 	w.faults[method] = append(w.faults[method], errs...)
 }
 
+// Away has every call to a target find nobody there, until it is back.
+func (w *World) Away(away bool) {
+	if !away {
+		w.Refuse(nil)
+		return
+	}
+	w.Refuse(&fault.Error{Code: fault.Unavailable, Reason: "TimedOut", What: "the target cannot be reached", Why: "it does not answer", Fix: "wait until it is back"})
+}
+
+// Refuse has every call to a target fail so, until it is called with nil.
+func (w *World) Refuse(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refuse = err
+}
+
+// Calls returns how often a method was called.
+func (w *World) Calls(method string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.calls[method]
+}
+
 func (w *World) fault(method string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.calls[method]++
+	if w.refuse != nil {
+		return w.refuse
+	}
 	list := w.faults[method]
 	if len(list) == 0 {
 		return nil
@@ -78,6 +110,25 @@ func (w *World) Starts() map[string]int {
 		out[k] = v
 	}
 	return out
+}
+
+// Twice returns the jobs that began while another attempt of their run ran: none, if all is well.
+func (w *World) Twice() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.twice)
+}
+
+// Known reports whether some target has a record of a job.
+func (w *World) Known(jobID string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k := range w.jobs {
+		if strings.HasSuffix(k, "/"+jobID) {
+			return true
+		}
+	}
+	return false
 }
 
 // Builds returns how often the environment of a digest was built, on all targets.
@@ -137,13 +188,22 @@ func (w *World) start(target string, spec driver.Job) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key, fence := target+"/"+spec.ID, target+"/"+spec.Run
-	if w.jobs[key] != nil {
+	if old := w.jobs[key]; old != nil {
+		if old.status.Again {
+			w.begin(old)
+		}
 		return nil
 	}
 	if spec.Attempt < w.fences[fence] {
 		return &fault.Error{
 			Code: fault.Precondition, Reason: "Fenced", What: "the job is not started", Why: "a later attempt of the run has started",
 			Fix: "nothing: the later attempt goes on",
+		}
+	}
+	if spec.Attempt <= w.gone[fence] {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "Fenced", What: "the job is not started", Why: "it has ended here and was released",
+			Fix: "nothing: what came later goes on",
 		}
 	}
 	if b := w.builds[target+"/"+path.Base(spec.Runtime.Prefix)]; b != nil && b.status.State == driver.BuildMissing {
@@ -153,15 +213,37 @@ func (w *World) start(target string, spec driver.Job) error {
 		}
 	}
 	w.fences[fence] = spec.Attempt
-	w.starts[spec.ID]++
 	j := &job{spec: spec, outputs: map[string]string{}, ended: make(chan struct{})}
-	j.status = driver.JobStatus{State: driver.JobRunning, Started: time.Now()}
 	w.jobs[key] = j
-	w.perform(j)
-	if spec.Timeout > 0 {
-		time.AfterFunc(spec.Timeout, func() { w.timeOut(j) })
+	if w.holds(j) {
+		return nil
 	}
+	w.begin(j)
 	return nil
+}
+
+// holds reports whether a job waits for another Start: that is "late".
+func (w *World) holds(j *job) bool {
+	if len(j.spec.Command) == 0 || j.spec.Command[0] != "late" {
+		return false
+	}
+	j.status = driver.JobStatus{State: driver.JobPending, Again: true}
+	return true
+}
+
+// begin begins a job's process. The caller holds the lock.
+func (w *World) begin(j *job) {
+	w.starts[j.spec.ID]++
+	for _, other := range w.jobs {
+		if other != j && other.spec.Run == j.spec.Run && other.status.State == driver.JobRunning {
+			w.twice = append(w.twice, j.spec.ID)
+		}
+	}
+	j.status = driver.JobStatus{State: driver.JobRunning, Started: time.Now()}
+	w.perform(j)
+	if j.spec.Timeout > 0 {
+		time.AfterFunc(j.spec.Timeout, func() { w.timeOut(j) })
+	}
 }
 
 func (w *World) timeOut(j *job) {
@@ -172,8 +254,9 @@ func (w *World) timeOut(j *job) {
 	})
 }
 
-// perform does what the command says: "true", "false", "exit N", "echo WORDS…", "options", which prints the job's, "write PATH TEXT",
-// "sleep DURATION" and "hang", which Finish or a cancel ends.
+// perform does what the command says: "true", as "late" is once it began, "false", "exit N", "echo WORDS…", "options", which
+// prints the job's, "write PATH TEXT …", "sleep DURATION" and "hang", which Finish or a cancel ends, as they do
+// "wait WORDS…", which never begins and says why.
 func (w *World) perform(j *job) {
 	argv := append(append([]string(nil), j.spec.Command...), "", "")
 	switch argv[0] {
@@ -189,11 +272,15 @@ func (w *World) perform(j *job) {
 		_ = json.NewEncoder(&j.log).Encode(j.spec.Options)
 		w.end(j.spec.ID, j, exited(0))
 	case "write":
-		j.outputs[argv[1]] = argv[2]
+		for i := 1; i < len(argv)-2; i += 2 {
+			j.outputs[argv[i]] = argv[i+1]
+		}
 		w.end(j.spec.ID, j, exited(0))
 	case "sleep":
 		d, _ := time.ParseDuration(argv[1])
 		time.AfterFunc(d, func() { w.Finish(j.spec.ID, 0) })
+	case "wait":
+		j.status = driver.JobStatus{State: driver.JobPending, Message: strings.Join(j.spec.Command[1:], " ")}
 	case "hang":
 	default:
 		w.end(j.spec.ID, j, exited(0))

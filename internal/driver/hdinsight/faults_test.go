@@ -66,7 +66,7 @@ func await(t *testing.T, c driver.Runner, h driver.Handle, what string, ok func(
 	t.Helper()
 	var st driver.JobStatus
 	var err error
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if st, err = c.Poll(t.Context(), h); err != nil {
 			t.Fatalf("Poll: %v", err)
 		}
@@ -86,7 +86,7 @@ func named(st driver.JobStatus) bool { return strings.Contains(st.Message, "appl
 
 func logOf(t *testing.T, c driver.Conn, h driver.Handle) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := c.(driver.LogReader).ReadLog(ctx, h, 0)
 	if err != nil {
@@ -173,6 +173,8 @@ func TestRefusedOptions(t *testing.T) {
 		{map[string]any{"conf": map[string]any{"spark.master": "local"}}, "OptionInvalid"},
 		{map[string]any{"conf": map[string]any{"spark.x": []any{}}}, "OptionInvalid"},
 		{map[string]any{"jars": []any{"--master"}}, "OptionInvalid"},
+		{map[string]any{"pyFiles": []any{"train.py", "lib.zip"}}, "OptionInvalid"}, // the second is not in the code
+		{map[string]any{"queue": "default"}, "OptionInvalid"},                      // of a standalone master
 	} {
 		if _, err := c.Start(t.Context(), job("", tt.options)); fault.ReasonOf(err) != tt.reason || fault.From(err).Fix == "" {
 			t.Errorf("%v: %v, want %s", tt.options, err, tt.reason)
@@ -215,7 +217,7 @@ func TestCancelEndsTheApplication(t *testing.T) {
 
 func gone(t *testing.T, app string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); strings.Contains(applications(t), app); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); strings.Contains(applications(t), app); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the master still runs %s", app)
 		}

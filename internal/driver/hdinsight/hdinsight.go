@@ -1,106 +1,150 @@
 // Package hdinsight is the kind of compute target that is an HDInsight cluster, or any other Spark, by its head node:
-// a machine reached by SSH on which spark-submit is.
+// a machine reached by SSH, or one that was attached before, on which spark-submit is.
 package hdinsight
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/hostagent"
+	"github.com/zaffre-ml/zaffre/internal/driver/internal/sparksubmit"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshhost"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/id"
 )
 
-// Option paths, beside those of a machine.
+// Option paths, as every machine and the inventory have them.
 const (
-	optMaster    = "master"
-	optSparkHome = "sparkHome"
-	optHadoop    = "hadoopConf"
-	optQueue     = "queue"
-	optPython    = "workerPython"
+	optHost     = "host"
+	optAddress  = "address"
+	optUser     = "administratorAccount.username"
+	optWork     = "workDirectory"
+	optResource = "resourceId"
 )
+
+const name = "hdinsight"
 
 // Kind returns the kind.
 func Kind() driver.Kind {
 	return driver.Kind{
-		Name: "hdinsight", Summary: "An HDInsight cluster, or another Spark, by its head node.",
+		Name: name, Summary: "An HDInsight cluster, or another Spark, by its head node.",
 		ComputeTypes: []string{"HDInsight"}, Attached: true, Relays: true, ResourceTypes: []string{"Microsoft.HDInsight/clusters"},
 		Example: "--address NAME-ssh.azurehdinsight.net --user sshuser --key-file ~/.ssh/id_ed25519",
-		Options: append(
-			sshhost.Options(),
-			driver.Option{Path: optMaster, Type: driver.String, Default: "yarn", Help: "what Spark runs on: yarn, spark://HOST:PORT, local[*]"},
-			driver.Option{Path: optSparkHome, Type: driver.String, Help: "Spark's folder on the head node, where it is neither on the PATH nor in SPARK_HOME"},
-			driver.Option{Path: optHadoop, Type: driver.String, Help: "folder of yarn-site.xml on the head node, where neither HADOOP_CONF_DIR nor /etc/hadoop/conf has it"},
-			driver.Option{Path: optQueue, Type: driver.String, Help: "queue of YARN for runs that name none"},
-			driver.Option{Path: optPython, Type: driver.String, Help: "Python of the executors, where they do not see the head node's work directory: its path on the workers"},
-		),
-		JobOptions: jobOptions(),
-		Document:   sshhost.Document,
-		Prototype:  (*conn)(nil),
-		Connect:    connect,
+		Options: options(), JobOptions: sparksubmit.JobOptions(),
+		Document:  sshhost.Document,
+		Prototype: (*overSSH)(nil),
+		Connect:   connect,
 	}
 }
 
-// machine has a name of its own here, so that conn's methods are not taken for its.
-type machine = sshhost.Conn
-
-// conn reaches the head node over SSH. Runs are started by the agent there, by way of spark-submit.
-type conn struct {
-	*machine
-	cluster               string // its name, as far as the options tell it
-	master, queue, python string
-	find                  *finder
+func options() []driver.Option {
+	all := append(sshhost.Options(), driver.Option{
+		Path: optHost, Type: driver.TargetRef, Help: "compute target that is the head node, in place of an address and a login: of kind sshvm, or server",
+	})
+	all = append(all, sparksubmit.Options()...)
+	for i, o := range all {
+		switch o.Path {
+		case optUser:
+			all[i].Required = false // a host has its own
+		case sparksubmit.OptMaster:
+			all[i].Default = "yarn"
+		}
+	}
+	return all
 }
 
-var _ interface {
-	driver.Host
-	driver.Shell
-	driver.Runner
-	driver.Watcher
-	driver.LogReader
-	driver.Outputs
-	driver.EnvBuilder
-	driver.Cleaner
-	driver.Identifier
-} = (*conn)(nil)
+// access is what only the way by SSH gives.
+type access interface {
+	OpenShell(ctx context.Context, h *driver.Handle, std driver.Stdio) (exit int, err error)
+	Identify(ctx context.Context) (driver.Observation, error)
+}
+
+// overSSH reaches the head node by a login of its own.
+type overSSH struct {
+	*sparksubmit.Conn
+	access
+}
+
+// onHost reaches it as another target does.
+type onHost struct {
+	*sparksubmit.Conn
+	unused []string // what was given and is not looked at
+}
+
+var (
+	_ interface {
+		sparksubmit.Machine
+		driver.Sessions
+		driver.Shell
+		driver.Identifier
+	} = (*overSSH)(nil)
+	_ interface {
+		sparksubmit.Machine
+		driver.Sessions
+	} = (*onHost)(nil)
+)
 
 // connect checks the options. Spark is looked for by the first call.
 func connect(_ context.Context, t driver.Target) (driver.Conn, error) {
-	c := &conn{master: driver.Text(t.Options[optMaster]), queue: driver.Text(t.Options[optQueue]), python: driver.Text(t.Options[optPython])}
-	if c.master == "" {
-		c.master = onYARN
+	if hosts := t.On[optHost]; len(hosts) > 0 {
+		return connectHost(t, hosts[0])
 	}
-	if modeOf(c.master) == "" {
-		return nil, optionFault(optMaster, "it is none that is known: "+c.master, "give yarn, spark://HOST:PORT or local[*]")
-	}
-	for path, v := range map[string]string{optMaster: c.master, optQueue: c.queue, optPython: c.python} {
-		if strings.HasPrefix(v, "-") || strings.ContainsAny(v, " \t\r\n\x00") {
-			return nil, optionFault(path, "it is no single word", "correct it")
-		}
-	}
-	var err error
-	if c.machine, err = sshhost.Connect(t); err != nil {
+	m, err := sshhost.Connect(t)
+	if err != nil {
 		return nil, err
 	}
-	c.cluster = clusterOf(driver.Text(t.Options["resourceId"]), driver.Text(t.Options["address"]))
-	c.find = &finder{place: c.Place, home: driver.Text(t.Options[optSparkHome]), hadoop: driver.Text(t.Options[optHadoop]), gate: make(chan struct{}, 1), applications: map[string]application{}}
-	return c, nil
+	c, err := sparksubmit.New(t, m, m.Place)
+	if err != nil {
+		return nil, err
+	}
+	c.Cluster = clusterOf(driver.Text(t.Options[optResource]), driver.Text(t.Options[optAddress]))
+	return &overSSH{c, m}, nil
 }
 
-const onYARN = "yarn"
-
-// modeOf returns what a master is: yarn, standalone, local; "": nothing that is known.
-func modeOf(master string) string {
-	switch {
-	case master == onYARN:
-		return onYARN
-	case strings.HasPrefix(master, "spark://") && len(master) > len("spark://"):
-		return "standalone"
-	case master == "local", strings.HasPrefix(master, "local[") && strings.HasSuffix(master, "]"):
-		return "local"
+func connectHost(t driver.Target, below driver.Conn) (driver.Conn, error) {
+	if driver.Text(t.Options[optAddress]) != "" {
+		return nil, optionFault(optHost, "there is an address too", "give one of them; run: zaffre compute update NAME --address ''")
 	}
-	return ""
+	host, err := driver.As[driver.Host](below)
+	if err != nil {
+		return nil, err
+	}
+	m := hostagent.On(host, t, driver.Text(t.Options[optWork]))
+	c, err := sparksubmit.New(t, m, m.Place)
+	if err != nil {
+		return nil, err
+	}
+	c.Kind, c.Cluster = name, clusterOf(driver.Text(t.Options[optResource]), "")
+	return &onHost{c, unused(t)}, nil
+}
+
+// unused are the parts of a login that were given, by the names of their options.
+func unused(t driver.Target) []string {
+	var out []string
+	if driver.Text(t.Options[optUser]) != "" {
+		out = append(out, optUser)
+	}
+	for path, v := range t.Secrets {
+		if v != "" {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Observe implements driver.Conn. Clients of an HDInsight cluster must give a login: it says that none is needed.
+func (c *onHost) Observe(ctx context.Context) (driver.Observation, error) {
+	o, err := c.Conn.Observe(ctx)
+	if len(c.unused) > 0 {
+		o.Checks = append([]driver.Check{{
+			Name: "credentials", OK: true,
+			Evidence: []string{"not used: runs are those of the user of the target that it stands on", "given were " + strings.Join(c.unused, ", ")},
+		}}, o.Checks...)
+	}
+	return o, err
 }
 
 // clusterOf returns a cluster's name: that of its resource ID, or of its head nodes' address in Azure.

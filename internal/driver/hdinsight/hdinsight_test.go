@@ -46,7 +46,7 @@ func head(t testing.TB) driver.Target {
 		ID: strings.ToLower(id.New()), Secrets: map[string]string{"administratorAccount.privateKeyData": string(key)}, On: map[string][]driver.Conn{},
 		Options: map[string]any{
 			"address": host(t, place), "sshPort": port(t, place), "administratorAccount.username": os.Getenv("ENGINES_SPARK_USER"),
-			"connectTimeout": 5 * time.Second, "slots": int64(0), "workDirectory": t.TempDir(),
+			"connectTimeout": 20 * time.Second, "slots": int64(0), "workDirectory": t.TempDir(),
 			"master": os.Getenv("ENGINES_SPARK_MASTER"), "sparkHome": os.Getenv("SPARK_HOME"),
 		},
 	}
@@ -72,7 +72,7 @@ func port(t testing.TB, place string) int64 {
 // own takes what a target leaves away.
 func own(t testing.TB, target driver.Target) driver.Target {
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		c, err := hdinsight.Kind().Connect(ctx, target)
 		if err != nil {

@@ -60,7 +60,7 @@ func TestYARNCancel(t *testing.T) {
 			if st := await(t, c, h, "the end", final); st.State != driver.JobCanceled {
 				t.Errorf("the job is %+v", st)
 			}
-			for end := time.Now().Add(time.Minute); !strings.Contains(over(t), app); time.Sleep(500 * time.Millisecond) {
+			for end := time.Now().Add(3 * time.Minute); !strings.Contains(over(t), app); time.Sleep(500 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("YARN still runs %s: %s", app, over(t))
 				}

@@ -188,7 +188,7 @@ func TestDockerEnds(t *testing.T) {
 		{"exit code", []string{"python", "-c", "print('so far'); raise SystemExit(3)"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "ExitCode", ExitCode: 3}, "so far"},
 		{"signal", []string{"sh", "-c", "kill -SEGV $$"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "Signaled", Signal: 11}, ""},
 		{"memory", []string{"python", "-c", "b = bytearray(400 << 20)"}, func(j *driver.Job) { j.Memory = 64 << 20 }, driver.JobStatus{State: driver.JobFailed, Reason: "OutOfMemory", Signal: 9}, ""},
-		{"time", []string{"sleep", "60"}, func(j *driver.Job) { j.Timeout, j.Grace = time.Second, 100*time.Millisecond }, driver.JobStatus{State: driver.JobFailed, Reason: "TimedOut", Signal: 15}, ""},
+		{"time", []string{"sleep", "60"}, func(j *driver.Job) { j.Timeout, j.Grace = 4*time.Second, time.Minute }, driver.JobStatus{State: driver.JobFailed, Reason: "TimedOut", Signal: 15}, ""},
 		{"no program", []string{"no-such-program"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "ExitCode", ExitCode: 127}, "no-such-program"},
 		{"no script", []string{"python", "gone.py"}, nil, driver.JobStatus{State: driver.JobFailed, Reason: "NotStarted"}, ""},
 		{"a bad name", []string{"true"}, func(j *driver.Job) { j.Env = map[string]string{"DOCKER_X": "a\nb"} }, driver.JobStatus{State: driver.JobFailed, Reason: "NotStarted"}, ""},
@@ -256,10 +256,10 @@ func TestDockerCancel(t *testing.T) {
 func TestDockerAdopted(t *testing.T) {
 	b, image := openDocker(t)
 	runtime := b.plain(image)
-	for _, file := range []string{"lock", "code", "log", "variables", "proc.json", "code/outputs/began"} {
+	for file, lasts := range map[string]string{"lock": "0.5", "code": "0.5", "log": "0.5", "variables": "0.5", "proc.json": "2", "code/outputs/began": "2"} {
 		for _, both := range []bool{false, true} {
 			t.Run(file+map[bool]string{true: " and agent"}[both], func(t *testing.T) {
-				j := newJob("sh", "-c", `echo hello; echo ran >>outputs/began; sleep 0.5; echo bye; exit 3`)
+				j := newJob("sh", "-c", `echo hello; echo ran >>outputs/began; sleep `+lasts+`; echo bye; exit 3`)
 				j.Runtime = runtime
 				dir := filepath.Join(b.target.Options["workDirectory"].(string), "jobs", j.ID)
 				killed := make(chan error, 1)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -43,16 +44,21 @@ type bench struct {
 
 func open(t *testing.T, user string) *bench {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	b := &bench{T: t, ctx: ctx, target: newTarget(t, user)}
-	c, err := local.Kind().Connect(ctx, b.target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	b.conn = c.(conn)
+	b.connect()
 	return b
+}
+
+func (b *bench) connect() {
+	b.Helper()
+	c, err := local.Kind().Connect(b.ctx, b.target)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = c.Close() })
+	b.conn = c.(conn)
 }
 
 func newJob(argv ...string) driver.Job {
@@ -333,6 +339,43 @@ func TestCleanLeavesOthers(t *testing.T) {
 	}
 	if _, err := os.Stat(theirs); err != nil {
 		t.Errorf("a file that is not ours: %v", err)
+	}
+}
+
+// TestEndsByHand: what Clean says of a job that goes on ends it, by whatever shell.
+func TestEndsByHand(t *testing.T) {
+	t.Parallel()
+	b := open(t, "same")
+	j := newJob("sleep", "604")
+	j.Memory = 1 << 30
+	h, err := b.Start(b.ctx, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := func() driver.Item {
+		t.Helper()
+		items, err := b.Clean(b.ctx, true)
+		i := slices.IndexFunc(items, func(it driver.Item) bool { return it.Type == "job" && it.Name == j.ID })
+		if err != nil || i < 0 {
+			t.Fatalf("the job does not stand in %+v, %v", items, err)
+		}
+		return items[i]
+	}
+	going := job()
+	if going.End == "" || going.Memory != j.Memory {
+		t.Fatalf("of a job that goes on: %+v", going)
+	}
+	if out, err := exec.CommandContext(b.ctx, "sh", "-c", going.End).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v, %s", going.End, err, out)
+	}
+	for st := (driver.JobStatus{}); st.State != driver.JobCanceled; {
+		if st, err = b.Poll(b.ctx, h); err != nil || b.ctx.Err() != nil {
+			t.Fatalf("the job is %+v, %v", st, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if it := job(); it.End != "" || it.Memory != 0 {
+		t.Errorf("of a job that has ended: %+v", it)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/uvx"
 )
 
 // Kind returns the kind.

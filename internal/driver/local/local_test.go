@@ -74,7 +74,7 @@ func newTarget(t *testing.T, user string) driver.Target {
 		Options: map[string]any{"user": user, "workDirectory": dir, "slots": int64(4)},
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 		defer cancel()
 		if c, err := local.Kind().Connect(ctx, target); err == nil {
 			_, _ = c.(driver.Cleaner).Clean(ctx, false)
@@ -90,7 +90,7 @@ func newTarget(t *testing.T, user string) driver.Target {
 // crash kills the agent's serving process.
 func crash(t *testing.T, c driver.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	_, err := c.(driver.Host).Exec(ctx, []string{"sh", "-c", "kill -9 $PPID"}, driver.Stdio{})
 	if fault.CodeOf(err) != fault.Unavailable {
@@ -102,9 +102,9 @@ func crash(t *testing.T, c driver.Conn) {
 func restart(t *testing.T, target driver.Target) {
 	t.Helper()
 	for _, dir := range jobDirs(t, target) {
-		lock := read(t, filepath.Join(dir, "lock"))
-		if pid, err := strconv.Atoi(lock); err == nil {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
+		var live []int // the supervisor and its job, which end when their files are of another boot
+		if pid, err := strconv.Atoi(read(t, filepath.Join(dir, "lock"))); err == nil {
+			live = append(live, pid)
 		}
 		for _, name := range []string{"spec.json", "proc.json"} {
 			text := read(t, filepath.Join(dir, name))
@@ -113,13 +113,16 @@ func restart(t *testing.T, target driver.Target) {
 				_, after, _ := strings.Cut(text, `"pid":`)
 				digits, _, _ := strings.Cut(after, ",")
 				if pid, err := strconv.Atoi(digits); err == nil {
-					_, _ = syscall.Kill(-pid, syscall.SIGKILL), syscall.Kill(pid, syscall.SIGKILL)
+					live = append(live, -pid, pid)
 				}
 			}
 			text = strings.ReplaceAll(text, boot, "00000000-0000-0000-0000-000000000000")
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil { // it stays its owner's
 				t.Fatal(err)
 			}
+		}
+		for _, pid := range live {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 }

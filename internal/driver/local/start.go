@@ -3,8 +3,6 @@ package local
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -147,24 +145,31 @@ func (t *tail) text() string {
 // cannot change it. A server that carries none is the agent itself; the path then works even where
 // nobody else could enter the folder, or the file is gone.
 func install(base string) (string, error) {
-	binary, ok := carry.Binary(runtime.GOOS, runtime.GOARCH)
+	agent, ok := carry.For(runtime.GOOS, runtime.GOARCH)
 	if !ok {
 		return "/proc/self/exe", nil
 	}
-	sum := sha256.Sum256(binary)
-	name := filepath.Join(base, "bin", "agent-"+hex.EncodeToString(sum[:8]))
-	if fi, err := os.Stat(name); err == nil && fi.Size() == int64(len(binary)) {
+	name := filepath.Join(base, "bin", "agent-"+agent.Version)
+	if fi, err := os.Stat(name); err == nil && fi.Size() == agent.Size {
 		return name, nil
 	}
+	binary, err := agent.Open()
+	if err != nil {
+		return "", err
+	}
+	defer binary.Close()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return "", err
 	}
+	// A child that is forked while the file is open holds it too, and the agent cannot be started then: ETXTBSY.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	f, err := os.CreateTemp(filepath.Dir(name), ".agent-")
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(binary)
+	_, err = io.Copy(f, binary)
 	err = errors.Join(err, f.Chmod(0o755), f.Close())
 	if err != nil {
 		return "", err
@@ -179,7 +184,7 @@ var passed = []string{
 	"NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO", "HTTPLIB2_CA_CERTS",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy",
-	"PIP_*", "UV_*", "CONDA_*", "MAMBA_*", "DOCKER_*",
+	"PIP_*", "UV_*", "CONDA_*", "MAMBA_*", "DOCKER_*", "SLURM_CONF",
 }
 
 // ownOnly are those that mean something only to the server's own user.

@@ -39,7 +39,7 @@ func TestDockerOnAMachine(t *testing.T) {
 	if got := strings.TrimSpace(got); got != "1.16.0 1000 False" {
 		t.Errorf("a job in the image said %q", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	run := id.New()
 	if _, err := m.Conn.(driver.Runner).Start(ctx, driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: []string{"sleep", "600"}, Runtime: st.Runtime}); err != nil {

@@ -95,7 +95,7 @@ func (m machine) end(digest string) (driver.BuildStatus, string) {
 // log returns the log of a build that ended.
 func (m machine) log(digest string) string {
 	m.Helper()
-	ctx, cancel := context.WithTimeout(m.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(m.Context(), 3*time.Minute)
 	defer cancel()
 	r, err := m.envs().BuildLog(ctx, digest, 0)
 	if err != nil {
@@ -123,7 +123,7 @@ func (m machine) built(digest string, d driver.Definition) (driver.BuildStatus, 
 func (m machine) python(st driver.BuildStatus, run, code string) string {
 	m.Helper()
 	r := m.Conn.(driver.Runner)
-	ctx, cancel := context.WithTimeout(m.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.Context(), 3*time.Minute)
 	defer cancel()
 	h, err := r.Start(ctx, driver.Job{ID: run + "-1", Run: run, Attempt: 1, Command: []string{"python", "-c", code}, Runtime: st.Runtime})
 	if err != nil {
@@ -253,17 +253,25 @@ func TestEnvironmentsOnARemoteMachine(t *testing.T) {
 	t.Run("Broken in the middle", func(t *testing.T) {
 		t.Parallel()
 		target := one(t)
-		m, id := on(t, target), digest(t, 7)
+		m := on(t, target)
 		d := pip("numpy", "pandas", "six==1.16.0")
-		r := m.reading(id, d)
-		for !strings.Contains(r.line(), "Interpreter: ") {
+		for try := range 5 { // it may be built before it is broken
+			id := digest(t, 70+try)
+			r := m.reading(id, d)
+			for !strings.Contains(r.line(), "Interpreter: ") {
+			}
+			m.sh("pkill -KILL -f 'agent [sb].*/" + target.ID + "'; true")
+			st, log := m.end(id)
+			builds := strings.Count(log, "Building with uv")
+			if st.State != driver.BuildDone || builds > 2 {
+				t.Fatalf("it is %s, %s:\n%s", st.State, st.Message, log)
+			}
+			m.python(st, fmt.Sprint("after", try), "import six, numpy, pandas")
+			if builds == 2 {
+				return
+			}
 		}
-		m.sh("pkill -KILL -f 'agent [sb].*/" + target.ID + "'; true")
-		st, log := m.end(id)
-		if st.State != driver.BuildDone || strings.Count(log, "Building with uv") != 2 {
-			t.Fatalf("it is %s, %s:\n%s", st.State, st.Message, log)
-		}
-		m.python(st, "after", "import six, numpy, pandas")
+		t.Error("no build was broken")
 	})
 }
 

@@ -12,60 +12,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/id"
 )
-
-func job(command ...string) driver.Job {
-	run := id.New()
-	return driver.Job{ID: "z-" + run + "-1", Run: run, Attempt: 1, Command: command, Options: map[string]any{}}
-}
 
 func withOptions(j driver.Job, options map[string]any) driver.Job {
 	j.Options = options
 	return j
 }
-
-func wantReason(t *testing.T, err error, code fault.Code, reason string) {
-	t.Helper()
-	if f := fault.From(err); f == nil || f.Code != code || f.Reason != reason || f.Fix == "" || f.Why == "" {
-		t.Errorf("the fault is %+v, want %s with the code %s", f, reason, code)
-	}
-}
-
-func began(t *testing.T, c driver.Runner, j driver.Job) driver.Handle {
-	t.Helper()
-	h, err := c.Start(t.Context(), j)
-	if err != nil {
-		t.Fatalf("Start: %v (%s)", err, fault.ReasonOf(err))
-	}
-	return h
-}
-
-// until polls until the status is one that ok takes.
-func until(t *testing.T, c driver.Runner, h driver.Handle, ok func(driver.JobStatus) bool) driver.JobStatus {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		st, err := c.Poll(ctx, h)
-		if err != nil {
-			t.Fatalf("Poll: %v", err)
-		}
-		if ok(st) {
-			return st
-		}
-		<-tick.C
-	}
-}
-
-func final(st driver.JobStatus) bool { return st.State.Final() }
-func runs(st driver.JobStatus) bool  { return st.State == driver.JobRunning }
 
 // between is a proxy before the endpoint, which loses answers: that many of those to POST.
 func between(t *testing.T, endpoint string, lose *atomic.Int32) string {
@@ -94,12 +50,12 @@ func TestALostAnswerStartsNothingTwice(t *testing.T) {
 	endpoint, folder := livy(t)
 	var lose atomic.Int32
 	c := connect(t, target(between(t, endpoint, &lose), folder))
-	j := job("sh", "-c", "echo once")
+	j := drivertest.NewJob("sh", "-c", "echo once")
 	lose.Store(1)
 	_, err := c.Start(t.Context(), j)
-	wantReason(t, err, fault.Unavailable, "ConnectionLost")
-	h := began(t, c, j)
-	if st := until(t, c, h, final); st.State != driver.JobDone {
+	drivertest.WantReason(t, err, fault.Unavailable, "ConnectionLost")
+	h := drivertest.Started(t, c, j)
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the job is %+v", st)
 	}
 	n := 0
@@ -108,14 +64,14 @@ func TestALostAnswerStartsNothingTwice(t *testing.T) {
 			n++
 		}
 	}
-	if n != 1 || read(t, c, h, 0) != "once\n" {
-		t.Errorf("there are %d batches, and the log is %q", n, read(t, c, h, 0))
+	if n != 1 || drivertest.Log(t, c, h, 0) != "once\n" {
+		t.Errorf("there are %d batches, and the log is %q", n, drivertest.Log(t, c, h, 0))
 	}
 	deleteOf(t, endpoint, j.ID) // Livy forgets it, as it does after a while; our folder does not
-	if again := began(t, c, j); string(again.Data) != string(h.Data) {
+	if again := drivertest.Started(t, c, j); string(again.Data) != string(h.Data) {
 		t.Errorf("started again, it has the handle %s, want %s", again.Data, h.Data)
 	}
-	if st := until(t, c, h, final); st.State != driver.JobDone {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("after Livy forgot it the job is %+v", st)
 	}
 }
@@ -132,40 +88,40 @@ func deleteOf(t *testing.T, endpoint, name string) {
 func TestFaultsOfTheEndpoint(t *testing.T) {
 	endpoint, folder := livy(t)
 	c := connect(t, target(endpoint, t.TempDir()))
-	_, err := c.Start(t.Context(), job("true"))
-	wantReason(t, err, fault.Precondition, "FolderNotAllowed")
+	_, err := c.Start(t.Context(), drivertest.NewJob("true"))
+	drivertest.WantReason(t, err, fault.Precondition, "FolderNotAllowed")
 	c = connect(t, with(target(endpoint, folder), map[string]any{"store": nil}))
 	if o, err := c.Observe(t.Context()); err != nil || !o.Ready || o.Checks[len(o.Checks)-1].Reason != "FolderNone" {
 		t.Errorf("without a folder the target is %+v, %v", o, err)
 	}
-	_, err = c.Start(t.Context(), job("true"))
-	wantReason(t, err, fault.Precondition, "FolderNone")
+	_, err = c.Start(t.Context(), drivertest.NewJob("true"))
+	drivertest.WantReason(t, err, fault.Precondition, "FolderNone")
 	c = connect(t, target(endpoint, folder))
 	for name, tt := range map[string]struct {
 		job    driver.Job
 		code   fault.Code
 		reason string
 	}{
-		"a number that is none": {withOptions(job("true"), map[string]any{"driverMemory": "much"}), fault.Invalid, "RequestRefused"},
+		"a number that is none": {withOptions(drivertest.NewJob("true"), map[string]any{"driverMemory": "much"}), fault.Invalid, "RequestRefused"},
 	} {
 		h, err := c.Start(t.Context(), tt.job)
 		if err == nil { // Livy leaves it to spark-submit
-			if st := until(t, c, h, final); st.State != driver.JobFailed || st.Reason != "RunFailed" || !strings.Contains(st.Message, "much") {
+			if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobFailed || st.Reason != "RunFailed" || !strings.Contains(st.Message, "much") {
 				t.Errorf("%s: the job is %+v", name, st)
 			}
 			continue
 		}
-		wantReason(t, err, tt.code, tt.reason)
+		drivertest.WantReason(t, err, tt.code, tt.reason)
 	}
-	limited := job("true")
+	limited := drivertest.NewJob("true")
 	limited.Memory = 1
 	_, err = c.Start(t.Context(), limited)
-	wantReason(t, err, fault.Unsupported, "TaskUnsupported")
+	drivertest.WantReason(t, err, fault.Unsupported, "TaskUnsupported")
 
-	h := began(t, c, job("sleep", "100"))
-	until(t, c, h, runs)
+	h := drivertest.Started(t, c, drivertest.NewJob("sleep", "100"))
+	drivertest.Await(t, c, h, drivertest.Running)
 	forget(t, endpoint, folder)
-	if st := until(t, c, h, final); st.State != driver.JobLost || st.Reason != "NoRecord" {
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobLost || st.Reason != "NoRecord" {
 		t.Errorf("a job that was ended elsewhere is %+v", st)
 	}
 }
@@ -196,7 +152,7 @@ func TestAnswers(t *testing.T) {
 		}))
 		c := connect(t, with(target(s.URL, t.TempDir()), map[string]any{"administratorAccount.username": "ada", "administratorAccount.password": "pw-canary"}))
 		o, err := c.Observe(t.Context())
-		wantReason(t, err, tt.code, tt.reason)
+		drivertest.WantReason(t, err, tt.code, tt.reason)
 		if user, password, ok := (&http.Request{Header: got}).BasicAuth(); !ok || user != "ada" || password != "pw-canary" {
 			t.Errorf("%d: it logged in as %q", tt.status, user)
 		}

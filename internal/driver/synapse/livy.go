@@ -113,13 +113,13 @@ func (c *conn) drop(ctx context.Context, number int64) error {
 	return err
 }
 
-// said are the last lines that Livy kept of a batch: spark-submit's own, and what it printed.
-func (c *conn) said(ctx context.Context, number int64) ([]string, error) {
+// said are the last lines that Livy kept of a batch, or of a session: spark-submit's own, and what it printed.
+func (c *conn) said(ctx context.Context, path string) ([]string, error) {
 	var out struct {
 		Log []string `json:"log"`
 	}
 	q := url.Values{"from": {"0"}, "size": {"1000"}} // Livy keeps 200: livy.cache-log.size
-	err := c.ask(ctx, restx.Call{Method: http.MethodGet, Path: batchPath(number) + "/log", Query: q}, &out)
+	err := c.ask(ctx, restx.Call{Method: http.MethodGet, Path: path + "/log", Query: q}, &out)
 	var lines []string
 	for _, l := range out.Log {
 		if l = strings.Trim(l, "\n"); l != "stdout: " && l != "stderr: " && l != "YARN Diagnostics: " {
@@ -146,9 +146,9 @@ func (c *conn) ask(ctx context.Context, q restx.Call, out any) error {
 
 func addressUnknown() error {
 	return &fault.Error{
-		Code: fault.Precondition, Reason: "AddressUnknown", What: "the Livy endpoint cannot be found",
-		Why: "no URL was given, and nothing says which one stands behind its resource ID",
-		Fix: "give it; run: zaffre compute update NAME --livy URL; or add it to the inventory; run: zaffre inventory add RESOURCE-ID livy=URL", Field: "options." + optLivy,
+		Code: fault.Precondition, Reason: "AddressUnknown", What: "the Spark pool cannot be found",
+		Why: "no Livy URL, Spark master or Spark Connect server was given, and nothing says which one stands behind its resource ID",
+		Fix: "give one; run: zaffre compute update NAME --livy URL; or add it to the inventory; run: zaffre inventory add RESOURCE-ID livy=URL", Field: "options." + optLivy,
 	}
 }
 

@@ -17,9 +17,9 @@ import (
 func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	o := driver.Observation{Observed: time.Now().UTC(), Facts: map[string]string{}}
 	if c.rest == nil {
-		return o, step(&o, driver.Check{Name: "address", Required: true}, addressUnknown())
+		return o, o.Note(driver.Check{Name: "address", Required: true}, addressUnknown())
 	}
-	_ = step(&o, driver.Check{Name: "address", Required: true, Evidence: []string{c.rest.Base.String()}}, nil)
+	_ = o.Note(driver.Check{Name: "address", Required: true, Evidence: []string{c.rest.Base.String()}}, nil)
 	if err := c.greet(ctx, &o); err != nil {
 		return o, err
 	}
@@ -32,22 +32,11 @@ func (c *conn) Observe(ctx context.Context) (driver.Observation, error) {
 	return o, nil
 }
 
-// step notes a check; err is why it failed, a fault. It returns err.
-func step(o *driver.Observation, c driver.Check, err error) error {
-	c.OK = err == nil
-	if f := fault.From(err); f != nil {
-		c.Reason, c.Fix = f.Reason, f.Fix
-		c.Evidence = append(append([]string{f.Why}, c.Evidence...), f.Evidence...)
-	}
-	o.Checks = append(o.Checks, c)
-	return err
-}
-
 // greet asks for one batch, which every endpoint answers.
 func (c *conn) greet(ctx context.Context, o *driver.Observation) error {
 	begin := time.Now()
 	a, err := c.rest.Do(ctx, restx.Call{Method: http.MethodGet, Path: "/batches", Query: url.Values{"from": {"0"}, "size": {"1"}}})
-	if err := step(o, driver.Check{Name: "connection", Required: true, Duration: time.Since(begin)}, err); err != nil {
+	if err := o.Note(driver.Check{Name: "connection", Required: true, Duration: time.Since(begin)}, err); err != nil {
 		return err
 	}
 	var page struct {
@@ -58,7 +47,7 @@ func (c *conn) greet(ctx context.Context, o *driver.Observation) error {
 	} else if err = a.Decode(&page); fault.ReasonOf(err) == "AnswerBroken" || err == nil && page.Sessions == nil {
 		err = c.notLivy(a.Status)
 	}
-	return step(o, driver.Check{Name: "login", Required: true, Duration: time.Since(begin)}, err)
+	return o.Note(driver.Check{Name: "login", Required: true, Duration: time.Since(begin)}, err)
 }
 
 // checkFolder leaves a file in our folder and takes it away. Whether the pool sees it too, only a run shows.
@@ -73,7 +62,7 @@ func (c *conn) checkFolder(ctx context.Context, o *driver.Observation) error {
 	if err == nil {
 		err = c.ours.Store.Remove(ctx, probe)
 	}
-	return step(o, driver.Check{Name: "folder", Required: true, Duration: time.Since(begin), Evidence: []string{c.folder, "seen by the pool as " + c.there.String()}}, err)
+	return o.Note(driver.Check{Name: "folder", Required: true, Duration: time.Since(begin), Evidence: []string{c.folder, "seen by the pool as " + c.there.String()}}, err)
 }
 
 // askVersion notes the version, where the endpoint says it: Synapse's own does not.

@@ -35,7 +35,7 @@ func (c *conn) keptLog(ctx context.Context, ref handle) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	lines, err := c.said(ctx, b.ID)
+	lines, err := c.said(ctx, batchPath(b.ID))
 	if missing(err) || len(lines) == 0 {
 		return "", nil
 	}
@@ -66,11 +66,17 @@ func (c *conn) OpenOutput(ctx context.Context, h driver.Handle, name string, off
 	return c.ours.OpenOutput(ctx, ref.Job, name, offset)
 }
 
-// Clean implements driver.Cleaner: it ends the batches whose jobs are in our folder, and removes that.
+// Clean implements driver.Cleaner: it ends our sessions and the batches whose jobs are in our folder, and removes that.
 func (c *conn) Clean(ctx context.Context, dryRun bool) ([]driver.Item, error) {
-	if c.ours == nil {
-		return nil, nil // without a folder nothing was ever started
+	items, err := c.cleanSessions(ctx, dryRun)
+	if err != nil || c.ours == nil {
+		return items, err // without a folder no batch was ever started
 	}
+	jobs, err := c.cleanJobs(ctx, dryRun)
+	return append(items, jobs...), err
+}
+
+func (c *conn) cleanJobs(ctx context.Context, dryRun bool) ([]driver.Item, error) {
 	jobs, err := c.ours.Listed(ctx, "jobs")
 	if err != nil {
 		return nil, err

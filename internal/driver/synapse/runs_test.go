@@ -12,22 +12,9 @@ import (
 	"testing"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
+	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
-
-func read(t *testing.T, c driver.Runner, h driver.Handle, offset int64) string {
-	t.Helper()
-	r, err := c.(driver.LogReader).ReadLog(t.Context(), h, offset)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 // TestSpark runs a script that uses the pool's Spark, with settings, a file to import, and an output.
 func TestSpark(t *testing.T) {
@@ -37,17 +24,17 @@ func TestSpark(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := connect(t, target(endpoint, folder))
-	j := withOptions(job("python", "-c", `
+	j := withOptions(drivertest.NewJob("python", "-c", `
 from pyspark.sql import SparkSession
 import more
 s = SparkSession.builder.getOrCreate()
 print(more.X, s.range(10).count(), s.conf.get("spark.zaffre.answer"), s.sparkContext.appName)
 open("outputs/x", "w").write("y")`), map[string]any{"conf": map[string]any{"spark.zaffre.answer": 42}, "pyFiles": []any{"file://" + more}, "driverMemory": "512m"})
-	h := began(t, c, j)
-	if st := until(t, c, h, final); st.State != driver.JobDone {
-		t.Fatalf("the job is %+v\n%s", st, read(t, c, h, 0))
+	h := drivertest.Started(t, c, j)
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
+		t.Fatalf("the job is %+v\n%s", st, drivertest.Log(t, c, h, 0))
 	}
-	if log := read(t, c, h, 0); !strings.Contains(log, "imported 10 42 "+j.ID+"\n") {
+	if log := drivertest.Log(t, c, h, 0); !strings.Contains(log, "imported 10 42 "+j.ID+"\n") {
 		t.Errorf("its log is %q", log)
 	}
 	list, err := c.(driver.Outputs).ListOutputs(t.Context(), h)
@@ -69,15 +56,15 @@ func TestJars(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := connect(t, target(endpoint, folder))
-	h := began(t, c, withOptions(job("file://"+jar, "--version"), map[string]any{"className": "org.apache.spark.deploy.SparkSubmit"}))
-	if st := until(t, c, h, final); st.State != driver.JobDone || st.Ended.IsZero() {
+	h := drivertest.Started(t, c, withOptions(drivertest.NewJob("file://"+jar, "--version"), map[string]any{"className": "org.apache.spark.deploy.SparkSubmit"}))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone || st.Ended.IsZero() {
 		t.Errorf("the JAR is %+v", st)
 	}
-	if log := read(t, c, h, 0); !strings.Contains(log, "Welcome to") {
+	if log := drivertest.Log(t, c, h, 0); !strings.Contains(log, "Welcome to") {
 		t.Errorf("its log is %q", log)
 	}
-	h = began(t, c, withOptions(job("file://"+jar), map[string]any{"className": "no.such.Class"}))
-	if st := until(t, c, h, final); st.State != driver.JobFailed || st.Reason != "RunFailed" || !strings.Contains(st.Message, "no.such.Class") {
+	h = drivertest.Started(t, c, withOptions(drivertest.NewJob("file://"+jar), map[string]any{"className": "no.such.Class"}))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobFailed || st.Reason != "RunFailed" || !strings.Contains(st.Message, "no.such.Class") {
 		t.Errorf("a JAR without the class is %+v", st)
 	}
 }
@@ -89,18 +76,18 @@ func TestByURL(t *testing.T) {
 	s := httptest.NewServer(http.FileServer(http.Dir(folder)))
 	t.Cleanup(s.Close)
 	c := connect(t, with(target(endpoint, folder), map[string]any{"folderUrl": s.URL}))
-	j := job("sh", "-c", `echo "$KEY"; exit 3`)
+	j := drivertest.NewJob("sh", "-c", `echo "$KEY"; exit 3`)
 	j.Env = map[string]string{"KEY": "by URL"}
-	h := began(t, c, j)
-	if st := until(t, c, h, final); st.State != driver.JobFailed || st.Reason != "RunFailed" {
+	h := drivertest.Started(t, c, j)
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobFailed || st.Reason != "RunFailed" {
 		t.Errorf("the job is %+v", st)
 	}
-	if log := read(t, c, h, 0); !strings.Contains(log, "by URL\n") {
+	if log := drivertest.Log(t, c, h, 0); !strings.Contains(log, "by URL\n") {
 		t.Errorf("its log is %q", log)
 	}
-	h = began(t, c, job("true"))
-	if st := until(t, c, h, final); st.State != driver.JobDone {
-		t.Errorf("the job is %+v\n%s", st, read(t, c, h, 0))
+	h = drivertest.Started(t, c, drivertest.NewJob("true"))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
+		t.Errorf("the job is %+v\n%s", st, drivertest.Log(t, c, h, 0))
 	}
 }
 
@@ -163,11 +150,11 @@ func TestOnAMachine(t *testing.T) {
 	if o, err := c.Observe(t.Context()); err != nil || !o.Ready {
 		t.Fatalf("the target is %+v, %v", o, err)
 	}
-	h := began(t, c, job("sh", "-c", "echo there; echo kept > outputs/x"))
-	if st := until(t, c, h, final); st.State != driver.JobDone {
+	h := drivertest.Started(t, c, drivertest.NewJob("sh", "-c", "echo there; echo kept > outputs/x"))
+	if st := drivertest.Await(t, c, h, drivertest.Final); st.State != driver.JobDone {
 		t.Errorf("the job is %+v", st)
 	}
-	if log := read(t, c, h, 0); log != "there\n" {
+	if log := drivertest.Log(t, c, h, 0); log != "there\n" {
 		t.Errorf("its log is %q", log)
 	}
 	r, err := c.(driver.Outputs).OpenOutput(t.Context(), h, "outputs/x", 2)

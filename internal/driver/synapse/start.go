@@ -50,6 +50,10 @@ const grace = 10 * time.Second
 // Start implements driver.Runner. That it starts once stands on the batch's name, which is the job's ID: Livy has each
 // once, and our folder knows what ran after Livy has forgotten it.
 func (c *conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error) {
+	if err := refuse(job.Options, submitOnly(), "is not Livy's"); err != nil {
+		return driver.Handle{}, err
+	}
+	job = job.WithoutServer()
 	body, err := c.body(job)
 	if err != nil {
 		return driver.Handle{}, err
@@ -134,20 +138,25 @@ func (c *conn) body(job driver.Job) (map[string]any, error) {
 		b["file"] = c.there.JoinPath(launchx.Launcher()).String()
 		b["args"] = []string{c.seenAs(launchx.JobFolder(job.ID))}
 	}
+	engineOptions(b, job.Options)
+	return b, nil
+}
+
+// engineOptions adds what a run or a session says to Spark, which Livy takes by the same names.
+func engineOptions(b, options map[string]any) {
 	for _, o := range []string{jobJars, jobPyFiles, jobFiles, jobArchives} {
-		if list := driver.Texts(job.Options[o]); len(list) > 0 {
+		if list := driver.Texts(options[o]); len(list) > 0 {
 			b[o] = list
 		}
 	}
-	if conf, ok := job.Options[jobConf].(map[string]any); ok {
+	if conf, ok := options[jobConf].(map[string]any); ok {
 		b[jobConf] = words(conf)
 	}
 	for _, o := range amounts() {
-		if v := job.Options[o.Path]; v != nil {
+		if v := options[o.Path]; v != nil {
 			b[o.Path] = v
 		}
 	}
-	return b, nil
 }
 
 // seenAs is where the launcher finds something of ours: a path, or a URL.

@@ -106,7 +106,7 @@ func (c *conn) over(ctx context.Context, j launchx.Job, b batch) (driver.JobStat
 	case b.State == stateKilled:
 		st.State, st.Reason, st.Message = driver.JobCanceled, "RunCanceled", b.say("the batch was killed, not by zaffre")
 	default:
-		lines, err := c.said(ctx, b.ID)
+		lines, err := c.said(ctx, batchPath(b.ID))
 		if err != nil && !missing(err) {
 			return st, err
 		}

@@ -1,13 +1,9 @@
 package synapse_test
 
 import (
-	"context"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -19,13 +15,7 @@ import (
 // livy returns the endpoint of test/engines/livy.sh, and a folder that it reads.
 func livy(t testing.TB) (endpoint, folder string) {
 	t.Helper()
-	endpoint = os.Getenv("TEST_LIVY")
-	if endpoint == "" {
-		if slices.Contains(strings.Split(os.Getenv("TEST_REQUIRE"), ","), "livy") {
-			t.Fatal(`TEST_LIVY is not set; run: eval "$(test/engines/livy.sh env)"`)
-		}
-		t.Skip(`needs a real Livy: test/engines/livy.sh up; eval "$(test/engines/livy.sh env)"`)
-	}
+	endpoint = drivertest.Need(t, "TEST_LIVY", "livy")
 	folder, err := os.MkdirTemp(os.Getenv("ENGINES_LIVY_FILES"), "test-")
 	if err != nil {
 		t.Fatal(err)
@@ -38,20 +28,9 @@ func target(endpoint, folder string) driver.Target {
 	return driver.Target{ID: "t1", Options: map[string]any{"livy": endpoint, "store": folder}, Secrets: map[string]string{}, On: map[string][]driver.Conn{}}
 }
 
-// with returns a target with some options changed; nil takes one away. Those that are secret are known by name.
+// with returns a target with some options changed; nil takes one away.
 func with(t driver.Target, changes map[string]any) driver.Target {
-	t.Options, t.Secrets = maps.Clone(t.Options), maps.Clone(t.Secrets)
-	for k, v := range changes {
-		switch {
-		case k == "administratorAccount.password" || k == "bearerToken":
-			t.Secrets[k] = v.(string)
-		case v == nil:
-			delete(t.Options, k)
-		default:
-			t.Options[k] = v
-		}
-	}
-	return t
+	return drivertest.With(synapse.Kind(), t, changes)
 }
 
 // script leaves out a limit of memory, which is Spark's own setting.
@@ -71,13 +50,24 @@ func TestConformance(t *testing.T) {
 	drivertest.Run(t, func(t *testing.T) drivertest.Harness {
 		endpoint, folder := livy(t)
 		base := target(endpoint, folder)
+		kind := synapse.Kind()
+		kind.Prototype = livyCan{} // the kind's own is one of another way to a pool, which can more
 		return drivertest.Harness{
-			Kind: synapse.Kind(), Target: base, Script: script, Few: true,
+			Kind: kind, Target: base, Script: script, Few: true,
 			Restart:   func(t *testing.T) { forget(t, endpoint, folder) },
 			BlackHole: new(with(base, map[string]any{"livy": "http://" + hole.Addr().String()})),
 			Refusals:  refusals(t, base),
 		}
 	})
+}
+
+// livyCan is what a connection to a Livy endpoint can.
+type livyCan struct {
+	driver.Runner
+	driver.LogReader
+	driver.Outputs
+	driver.Cleaner
+	holds
 }
 
 func refusals(t *testing.T, base driver.Target) []drivertest.Refusal {
@@ -109,10 +99,5 @@ func forget(t *testing.T, endpoint, folder string) {
 
 func connect(t testing.TB, target driver.Target) driver.Runner {
 	t.Helper()
-	c, err := synapse.Kind().Connect(context.Background(), target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.(driver.Runner)
+	return drivertest.Connect[driver.Runner](t, synapse.Kind(), target)
 }

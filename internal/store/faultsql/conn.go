@@ -54,6 +54,9 @@ func (c *conn) BeginTx(ctx context.Context, opt driver.TxOptions) (driver.Tx, er
 		return err
 	})
 	if err != nil {
+		if inner != nil {
+			_ = inner.Rollback() // its answer was lost, and nobody else would
+		}
 		return nil, err
 	}
 	return &tx{inner, c.d}, nil
@@ -125,13 +128,29 @@ type tx struct {
 	d *Driver
 }
 
-func (t *tx) Commit() error { return t.d.do(t.Tx.Commit) }
+// Commit of a transaction that fails before it happens undoes it: its connection goes back to the pool.
+func (t *tx) Commit() error {
+	happened := false
+	err := t.d.do(func() error {
+		happened = true
+		return t.Tx.Commit()
+	})
+	if !happened {
+		_ = t.Tx.Rollback()
+	}
+	return err
+}
 
-// Rollback always reaches the database once it died: that is what becomes of a transaction whose
+// Rollback always reaches the database, also of a Driver that died: that is what becomes of a transaction whose
 // connection is gone.
 func (t *tx) Rollback() error {
-	if t.d.dead.Load() {
+	happened := false
+	err := t.d.do(func() error {
+		happened = true
 		return t.Tx.Rollback()
+	})
+	if happened {
+		return err
 	}
-	return t.d.do(t.Tx.Rollback)
+	return t.Tx.Rollback()
 }

@@ -39,8 +39,9 @@ var (
 // Driver counts the statements of all connections that go through it: each Exec, Query, Begin,
 // Commit and Rollback. The zero Driver lets all of them pass. It may be used by many goroutines.
 type Driver struct {
-	count atomic.Int64
-	dead  atomic.Bool
+	count  atomic.Int64
+	failed atomic.Int64
+	dead   atomic.Bool
 
 	mu    sync.Mutex
 	at    int64 // the statement that dies; 0: none
@@ -51,6 +52,9 @@ type Driver struct {
 
 // Statements returns how many statements there were.
 func (d *Driver) Statements() int64 { return d.count.Load() }
+
+// Failed returns how many of them failed by Fail.
+func (d *Driver) Failed() int64 { return d.failed.Load() }
 
 // Dead reports whether the Driver has died.
 func (d *Driver) Dead() bool { return d.dead.Load() }
@@ -63,8 +67,9 @@ func (d *Driver) DieIn(n int64, answered bool) {
 	d.at, d.after = d.count.Load()+n, answered
 }
 
-// Fail has each statement fail with probability p, before it happens; 0 ends that. Equal seeds give
-// equal choices for equal sequences of statements.
+// Fail has each statement fail with probability p: of those that do, half before they happen, and half with their
+// answer lost, after it. The Driver lives on; 0 ends that. Equal seeds give equal choices for equal sequences of
+// statements.
 func (d *Driver) Fail(p float64, seed uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,28 +78,42 @@ func (d *Driver) Fail(p float64, seed uint64) {
 
 // do runs one statement, or not.
 func (d *Driver) do(statement func() error) error {
-	n := d.count.Add(1)
-	die, after, fail := d.fate(n)
-	switch {
-	case d.dead.Load():
+	f := d.fate(d.count.Add(1))
+	if d.dead.Load() {
 		return ErrDied
-	case die && after:
-		d.dead.Store(true)
-		_ = statement()
-		return ErrDied
-	case die:
-		d.dead.Store(true)
-		return ErrDied
-	case fail:
-		return ErrFailed
 	}
-	return statement()
+	if f.err == nil {
+		return statement()
+	}
+	if f.err == ErrDied {
+		d.dead.Store(true)
+	}
+	if f.answered {
+		_ = statement()
+	}
+	return f.err
 }
 
-func (d *Driver) fate(n int64) (die, after, fail bool) {
+// fate is what becomes of a statement.
+type fate struct {
+	err      *Error // nil: it happens
+	answered bool   // it happens, and only its answer is lost
+}
+
+func (d *Driver) fate(n int64) fate {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return n == d.at, d.after, d.p > 0 && d.rng.Float64() < d.p
+	switch {
+	case n == d.at:
+		return fate{ErrDied, d.after}
+	case d.p == 0:
+		return fate{}
+	}
+	if v := d.rng.Float64(); v < d.p {
+		d.failed.Add(1)
+		return fate{ErrFailed, v < d.p/2}
+	}
+	return fate{}
 }
 
 // Wrap returns a connector whose connections go through d.

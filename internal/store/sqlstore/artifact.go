@@ -78,7 +78,11 @@ func (a artifacts) Keep(ctx context.Context, f object.File) error {
 	if err := a.checkKey(f.Key()); err != nil {
 		return err
 	}
+	part := a.part(ctx, f.Key())
 	return a.db.write(ctx, func(t *tx) error {
+		if err := t.admit(part); err != nil {
+			return err
+		}
 		n, err := t.exec(`DELETE FROM loose_blob WHERE name = $1 AND doomed = 0`, f.Blob)
 		if err != nil {
 			return err
@@ -137,6 +141,7 @@ func loosen(t *tx, f object.File) error {
 
 // Delete implements store.Repo.
 func (a artifacts) Delete(ctx context.Context, k store.Key, then ...store.Effect) error {
+	part := a.part(ctx, k)
 	return a.db.write(ctx, func(t *tx) error {
 		f, found, err := a.locked(t, k)
 		if err != nil {
@@ -145,7 +150,7 @@ func (a artifacts) Delete(ctx context.Context, k store.Key, then ...store.Effect
 		if !found {
 			return errUndo
 		}
-		if err := t.once(then); err != nil {
+		if err := t.admit(part); err != nil {
 			return err
 		}
 		if err := a.remove(t, f); err != nil {

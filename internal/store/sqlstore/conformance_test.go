@@ -21,10 +21,7 @@ func TestPostgres(t *testing.T) {
 // TestSearchWalks has a search walk the runs in their order where it would look them up.
 func TestSearchWalks(t *testing.T) {
 	storetest.Search(t, func(t *testing.T) storetest.Store {
-		db, err := sqlstore.OpenWith(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "z.db"), slog.New(slog.DiscardHandler), sqlstore.Options{Few: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := openFile(t, filepath.Join(t.TempDir(), "z.db"), sqlstore.Options{Few: 2})
 		t.Cleanup(func() { db.Close() })
 		return db
 	})

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,30 +11,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
-// errUndo takes a transaction back and counts as success.
-var errUndo = errors.New("nothing to do")
-
-const onceSQL = `INSERT INTO once (job, sequence) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-
-// once records the writes that may arrive again; errUndo if one has arrived before.
-func (t *tx) once(effects []store.Effect) error {
-	for _, e := range effects {
-		o, ok := e.(store.Once)
-		if !ok {
-			continue
-		}
-		n, err := t.exec(onceSQL, o.Job, o.Sequence)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return errUndo
-		}
-	}
-	return nil
-}
-
-// apply makes all effects but Once true. Claims come in the order given, then wake-ups in the order
+// apply makes all effects true. Claims and fences come in the order given, then wake-ups in the order
 // of their keys, so that transactions lock rows in one order, and events last.
 func (t *tx) apply(effects []store.Effect) error {
 	var wakes []store.Wake
@@ -47,6 +23,8 @@ func (t *tx) apply(effects []store.Effect) error {
 			err = t.take(e)
 		case store.Free:
 			_, err = t.exec(`DELETE FROM claim WHERE space = $1 AND holder = $2`, e.Space, e.Holder)
+		case store.Fence:
+			err = t.fence(e)
 		case store.Wake:
 			wakes = append(wakes, e)
 		case store.Emit:

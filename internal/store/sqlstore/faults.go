@@ -51,7 +51,7 @@ func sqliteFault(e *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return &fault.Error{
 			Code: fault.Unavailable, Reason: "DatabaseBusy", What: "the database did not answer",
-			Why: "another program holds a lock on its file", Fix: "end the program that has the file open, and try again", Err: err,
+			Why: "another program holds a lock on its file", Fix: "end the program that has the file open, and try again", Err: unanswered(err),
 		}
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		return &fault.Error{
@@ -63,7 +63,7 @@ func sqliteFault(e *sqlite.Error, err error) error {
 	case sqlite3.SQLITE_IOERR:
 		return &fault.Error{
 			Code: fault.Unavailable, Reason: "DiskFailed", What: "the database cannot use its disk",
-			Why: "the operating system reports an input or output error", Fix: "look at the disk and the kernel's log", Err: err,
+			Why: "the operating system reports an input or output error", Fix: "look at the disk and the kernel's log", Err: unanswered(err),
 		}
 	}
 	return failed(err)
@@ -114,9 +114,11 @@ func notWritable(err error) error {
 func unreachable(err error) error {
 	return &fault.Error{
 		Code: fault.Unavailable, Reason: "DatabaseUnreachable", What: "the database did not answer",
-		Why: "the connection to it was lost or refused", Fix: "see that the database is up", Err: err,
+		Why: "the connection to it was lost or refused", Fix: "see that the database is up", Err: unanswered(err),
 	}
 }
+
+func unanswered(err error) error { return fmt.Errorf("%w: %w", store.ErrUnanswered, err) }
 
 func failed(err error) error {
 	return &fault.Error{
@@ -128,7 +130,7 @@ func failed(err error) error {
 func closed() error {
 	return &fault.Error{
 		Code: fault.Unavailable, Reason: "DatabaseClosed", What: "the database is closed",
-		Why: "the server stops", Fix: "try again when the server is up",
+		Why: "the server stops", Fix: "try again when the server is up", Err: store.ErrUnanswered,
 	}
 }
 

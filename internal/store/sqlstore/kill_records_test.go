@@ -2,8 +2,6 @@ package sqlstore_test
 
 import (
 	"fmt"
-	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -58,18 +56,9 @@ func TestKillPointsOfRecords(t *testing.T) {
 	if testing.Short() {
 		step = 7
 	}
-	made := filepath.Join(t.TempDir(), "made.db")
-	openFile(t, made, sqlstore.Options{NoSync: true}).Close()
-	empty, err := os.ReadFile(made)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, answered := range []bool{false, true} {
 		for n := int64(1); n <= points; n += step {
 			d, path := &faultsql.Driver{}, filepath.Join(t.TempDir(), "z.db")
-			if err := os.WriteFile(path, empty, 0o600); err != nil {
-				t.Fatal(err)
-			}
 			db := openFile(t, path, sqlstore.Options{Wrap: d.Wrap, NoSync: true})
 			if err := db.Vault().Insert(t.Context(), workspace.Secret{Workspace: "ws", Name: "s", Sealed: []byte{255}, ContentType: "255"}); err != nil {
 				t.Fatal(err)
@@ -88,15 +77,6 @@ func TestKillPointsOfRecords(t *testing.T) {
 			}
 		}
 	}
-}
-
-func openFile(t *testing.T, path string, o sqlstore.Options) *sqlstore.DB {
-	t.Helper()
-	db, err := sqlstore.OpenWith(t.Context(), "sqlite:"+path, slog.New(slog.DiscardHandler), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return db
 }
 
 // checkRecords compares records and events with what was acknowledged.

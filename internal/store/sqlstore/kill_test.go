@@ -3,7 +3,6 @@ package sqlstore_test
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,10 +20,10 @@ var counter = run.Experiment{Workspace: "ws", Name: "e"}
 
 // addOne adds one to the counter, with an effect of each kind under a name of its own.
 func addOne(t *testing.T, db *sqlstore.DB, name string, n int64) error {
-	_, err := db.Experiments().Update(t.Context(), counter.Key(), func(e *run.Experiment) ([]store.Effect, error) {
+	ctx := store.WithOrigin(t.Context(), store.Origin{Run: "r", Attempt: 1, Lane: name, Sequence: n})
+	_, err := db.Experiments().Update(ctx, counter.Key(), func(e *run.Experiment) ([]store.Effect, error) {
 		e.Runs++
 		return []store.Effect{
-			store.Once{Job: name, Sequence: n},
 			store.Take{Space: "s", Name: fmt.Sprint(name, n), Holder: name},
 			store.Wake{Kind: "k", ID: fmt.Sprint(name, n)},
 			store.Emit{Workspace: "ws", Subject: "x/" + name, Type: "t"},
@@ -99,14 +98,9 @@ func TestKillPoints(t *testing.T) {
 
 func killAt(t *testing.T, n int64, answered bool) {
 	t.Helper()
-	url := "sqlite:" + filepath.Join(t.TempDir(), "z.db")
-	d := &faultsql.Driver{}
-	log := slog.New(slog.DiscardHandler)
-	db, err := sqlstore.OpenWith(t.Context(), url, log, sqlstore.Options{Wrap: d.Wrap, NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Experiments().Insert(t.Context(), counter); err != nil {
+	path, d := filepath.Join(t.TempDir(), "z.db"), &faultsql.Driver{}
+	db := openFile(t, path, sqlstore.Options{Wrap: d.Wrap, NoSync: true})
+	if err := db.Experiments().Insert(t.Context(), counter, store.Fence{Run: "r", Attempt: 1}); err != nil {
 		t.Fatal(err)
 	}
 	d.DieIn(n, answered)
@@ -118,10 +112,7 @@ func killAt(t *testing.T, n int64, answered bool) {
 		t.Errorf("a write after the death returned %v", err)
 	}
 	db.Close() // what it says of dead connections is of no interest
-	db, err = sqlstore.OpenWith(t.Context(), url, log, sqlstore.Options{NoSync: true})
-	if err != nil {
-		t.Fatalf("reopen after the death at statement %d: %v", n, err)
-	}
+	db = openFile(t, path, sqlstore.Options{NoSync: true})
 	defer db.Close()
 	checkWhole(t, db, acknowledged, 2)
 	if t.Failed() {
@@ -134,13 +125,9 @@ func killAt(t *testing.T, n int64, answered bool) {
 func TestFailingStatements(t *testing.T) {
 	t.Parallel()
 	d := &faultsql.Driver{}
-	url := "sqlite:" + filepath.Join(t.TempDir(), "z.db")
-	db, err := sqlstore.OpenWith(t.Context(), url, slog.New(slog.DiscardHandler), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := openFile(t, filepath.Join(t.TempDir(), "z.db"), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
 	defer db.Close()
-	if err := db.Experiments().Insert(t.Context(), counter); err != nil {
+	if err := db.Experiments().Insert(t.Context(), counter, store.Fence{Run: "r", Attempt: 1}); err != nil {
 		t.Fatal(err)
 	}
 	d.Fail(0.02, 1)
@@ -167,7 +154,7 @@ func TestFailingStatements(t *testing.T) {
 func TestPanicStaysWithItsCaller(t *testing.T) {
 	t.Parallel()
 	db := open(t)
-	if err := db.Experiments().Insert(t.Context(), counter); err != nil {
+	if err := db.Experiments().Insert(t.Context(), counter, store.Fence{Run: "r", Attempt: 1}); err != nil {
 		t.Fatal(err)
 	}
 	func() {
@@ -194,11 +181,7 @@ var errDied error = faultsql.ErrDied
 func TestDeathIsInTheFault(t *testing.T) {
 	t.Parallel()
 	d := &faultsql.Driver{}
-	url := "sqlite:" + filepath.Join(t.TempDir(), "z.db")
-	db, err := sqlstore.OpenWith(t.Context(), url, slog.New(slog.DiscardHandler), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := openFile(t, filepath.Join(t.TempDir(), "z.db"), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
 	defer db.Close()
 	d.DieIn(1, false)
 	if _, err := db.Setting(t.Context(), "x"); !errors.Is(err, errDied) {

@@ -28,8 +28,9 @@ func (m metrics) Append(ctx context.Context, k metric.Key, batch []metric.Point,
 		return nil
 	}
 	names, byName := grouped(batch)
+	part := store.NextPart(ctx, "metric/"+k.Run)
 	return m.db.write(ctx, func(t *tx) error {
-		if err := t.once(then); err != nil {
+		if err := t.admit(part); err != nil {
 			return err
 		}
 		if err := t.lockRun(k.Run); err != nil {

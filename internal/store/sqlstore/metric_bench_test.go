@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/metric"
+	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/store/sqlstore"
 	"github.com/zaffre-ml/zaffre/internal/store/storetest"
 )
@@ -53,17 +54,31 @@ func clients(b *testing.B, call func(client, n int) error) {
 	wg.Wait()
 }
 
-// BenchmarkLogMetric logs single points from 16 clients: each into a run of its own, or all into one
-// metric of one run.
+// BenchmarkLogMetric logs single points from 16 clients: each into a run of its own, as its relay does or not, or all into
+// one metric of one run.
 func BenchmarkLogMetric(b *testing.B) {
-	for name, key := range map[string]func(c int) string{
-		"runs of their own": func(c int) string { return fmt.Sprint("r", c) },
-		"one metric":        func(int) string { return "r" },
+	for _, way := range []struct {
+		name  string
+		run   func(c int) string
+		named bool
+	}{
+		{name: "runs of their own", run: func(c int) string { return fmt.Sprint("r", c) }},
+		{name: "by relays", run: func(c int) string { return fmt.Sprint("r", c) }, named: true},
+		{name: "one metric", run: func(int) string { return "r" }},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(way.name, func(b *testing.B) {
 			onEngines(b, func(b *testing.B, m metric.Store) {
+				for c := range 16 {
+					if err := m.Append(b.Context(), metric.Key{Workspace: "ws", Run: way.run(c)}, nil, store.Fence{Run: way.run(c), Attempt: 1}); err != nil {
+						b.Fatal(err)
+					}
+				}
 				clients(b, func(c, n int) error {
-					return m.Append(b.Context(), metric.Key{Workspace: "ws", Run: key(c)}, []metric.Point{stepOf("loss", n)})
+					ctx := b.Context()
+					if way.named {
+						ctx = store.WithOrigin(ctx, store.Origin{Run: way.run(c), Attempt: 1, Lane: "z-1/0", Sequence: int64(n)})
+					}
+					return m.Append(ctx, metric.Key{Workspace: "ws", Run: way.run(c)}, []metric.Point{stepOf("loss", n)})
 				})
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "points/s")
 			})

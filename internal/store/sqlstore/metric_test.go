@@ -3,7 +3,6 @@ package sqlstore_test
 import (
 	"bytes"
 	"fmt"
-	"log/slog"
 	"math"
 	"path/filepath"
 	"sync"
@@ -127,23 +126,15 @@ func TestMetricKillPoints(t *testing.T) {
 func killLogging(t *testing.T, n int64, answered bool) {
 	t.Helper()
 	const batches = 40
-	url := "sqlite:" + filepath.Join(t.TempDir(), "z.db")
-	d := &faultsql.Driver{}
-	log := slog.New(slog.DiscardHandler)
-	db, err := sqlstore.OpenWith(t.Context(), url, log, sqlstore.Options{Wrap: d.Wrap, NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, d := filepath.Join(t.TempDir(), "z.db"), &faultsql.Driver{}
+	db := openFile(t, path, sqlstore.Options{Wrap: d.Wrap, NoSync: true})
 	d.DieIn(n, answered)
 	acknowledged := logUntilDead(t, db.Metrics(metric.Limits{}), batches)
 	if !d.Dead() {
 		t.Fatalf("the workload has fewer than %d statements", n)
 	}
 	db.Close() // what it says of dead connections is of no interest
-	db, err = sqlstore.OpenWith(t.Context(), url, log, sqlstore.Options{NoSync: true})
-	if err != nil {
-		t.Fatalf("reopen after the death at statement %d: %v", n, err)
-	}
+	db = openFile(t, path, sqlstore.Options{NoSync: true})
 	defer db.Close()
 	m := db.Metrics(metric.Limits{})
 	checkLogged(t, m, acknowledged, false)
@@ -157,11 +148,7 @@ func killLogging(t *testing.T, n int64, answered bool) {
 func TestMetricsWithFailingStatements(t *testing.T) {
 	t.Parallel()
 	d := &faultsql.Driver{}
-	url := "sqlite:" + filepath.Join(t.TempDir(), "z.db")
-	db, err := sqlstore.OpenWith(t.Context(), url, slog.New(slog.DiscardHandler), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := openFile(t, filepath.Join(t.TempDir(), "z.db"), sqlstore.Options{Wrap: d.Wrap, NoSync: true})
 	defer db.Close()
 	m := db.Metrics(metric.Limits{})
 	d.Fail(0.02, 1)

@@ -20,7 +20,7 @@ import (
 var migrationFiles embed.FS
 
 // schemaVersion is the number of the newest migration.
-const schemaVersion = 7
+const schemaVersion = 9
 
 // dialect is what the migrations of one engine need to know.
 type dialect struct {

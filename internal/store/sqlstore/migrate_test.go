@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/store/faultsql"
@@ -38,6 +40,8 @@ func fixture() (list []string) {
 		parent = fmt.Sprintf("r%02d", n)
 	}
 	list = append(list, oldRun(20, ""), oldRun(21, "r20"), oldRun(22, "r20"), oldRun(23, "gone"))
+	list = append(list, `INSERT INTO run (workspace, name, revision, id, experiment, target, parent, state, active, queue, rank, tags, doc)
+VALUES ('busy', 'on', 1, 'id-on', 'e', 't', '', 'Running', 1, '', 0, '', '{"workspace":"busy","name":"on","id":"id-on","origin":"managed","status":{"state":"Running","attempts":[{"number":1},{"number":2}]}}')`)
 	for i, name := range []string{"Default", "e"} {
 		list = append(list, fmt.Sprintf(`INSERT INTO experiment (workspace, name, revision, doc) VALUES ('ws', '%s', 1, '{"workspace":"ws","name":"%s","runs":3,"created":%d}')`, name, name, 77+i))
 	}
@@ -154,6 +158,17 @@ func TestMigratedRows(t *testing.T) {
 			}
 			if list, _, err := db.Experiments().List(t.Context(), run.ExperimentFilter{Workspace: "ws", ID: "78"}, store.Page{}); err != nil || len(list) != 1 || list[0].Name != "e" {
 				t.Errorf("by its ID there are %+v, %v", list, err)
+			}
+			for attempt, want := range map[int]string{1: "Fenced", 2: "", 3: ""} { // the run that goes on has its second
+				ctx := store.WithOrigin(t.Context(), store.Origin{Run: "id-on", Attempt: attempt})
+				_, err := db.Experiments().Update(ctx, e.Key(), func(*run.Experiment) ([]store.Effect, error) { return nil, nil })
+				if fault.ReasonOf(err) != want {
+					t.Errorf("attempt %d: %v", attempt, err)
+				}
+			}
+			ended := store.WithOrigin(t.Context(), store.Origin{Run: "id-r01", Attempt: 1})
+			if err := db.Metrics(metric.Limits{}).Append(ended, metric.Key{Workspace: "ws", Run: "id-r01"}, []metric.Point{{Name: "m"}}); fault.ReasonOf(err) != "Fenced" {
+				t.Errorf("a run that has ended: %v", err)
 			}
 			r, err := db.Runs().Get(t.Context(), store.Key{Workspace: "ws", Name: "r01"})
 			if err != nil || r.Display != "it's 1" || r.Tags["note"] != "ü\n\"x\"" {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/image"
 	"github.com/zaffre-ml/zaffre/internal/model"
 	"github.com/zaffre-ml/zaffre/internal/object"
 	"github.com/zaffre-ml/zaffre/internal/run"
@@ -149,15 +150,16 @@ func full(t *testing.T) *sqlstore.DB {
 	r := aRun(1)
 	r.Tags = map[string]string{"ü\x00<>&": "\"\\\n"}
 	effects := []store.Effect{
-		store.Once{Job: "j", Sequence: 7},
+		store.Fence{Run: r.ID, Attempt: 1},
 		store.Take{Space: "s", Name: "n", Holder: "h"},
 		store.Wake{Kind: "k", ID: "1"},
 		store.Emit{Workspace: "ws", Subject: "run/1", Type: "t", Data: map[string]string{"a": "b"}},
 	}
+	inRun := store.WithOrigin(t.Context(), store.Origin{Run: r.ID, Attempt: 1, Lane: "j/0", Sequence: 7})
 	for _, err := range []error{
-		db.SetSetting(t.Context(), "installation", "id"), db.Experiments().Insert(t.Context(), counter),
+		db.SetSetting(t.Context(), "installation", "id"), db.Experiments().Insert(t.Context(), counter, store.Fence{Run: "r", Attempt: 1}),
 		db.Runs().Insert(t.Context(), r, effects...),
-		db.Artifacts().Insert(t.Context(), object.File{Owner: r.ID, Path: "outputs/a", Blob: "objects/b"}),
+		db.Artifacts().Insert(inRun, object.File{Owner: r.ID, Path: "outputs/a", Blob: "objects/b"}),
 		db.Artifacts().Begin(t.Context(), "objects/loose", time.UnixMicro(1)),
 		db.Models().Insert(t.Context(), model.Model{Workspace: "ws", Name: "m", Aliases: map[string]int{"a": 1}}),
 		db.Versions().Insert(t.Context(), model.Version{Workspace: "ws", Model: "m", Number: 1, ID: "v", RunID: r.ID}),
@@ -165,6 +167,9 @@ func full(t *testing.T) *sqlstore.DB {
 		db.Codes().Insert(t.Context(), run.Code{Workspace: "ws", Name: "guid", Snapshot: "00", Properties: map[string]string{"a": "b"}}),
 		db.Assets().Insert(t.Context(), model.Asset{Workspace: "ws", ID: "a", Run: r.Name, Files: []string{"ExperimentRun/dcid.r/a"}}),
 		db.Vault().Insert(t.Context(), workspace.Secret{Workspace: "ws", Name: "s", Sealed: []byte{0, 255, 1}}),
+		db.Manifests().Insert(t.Context(), image.Manifest{Workspace: "ws", Repository: "train", Digest: "sha256:0", Content: []byte{0, 255, 1}}),
+		db.Tags().Insert(t.Context(), image.Tag{Workspace: "ws", Repository: "train", Name: "1", Digest: "sha256:0"}),
+		db.Layers().Insert(t.Context(), image.Layer{Workspace: "ws", Name: "l", Digest: "sha256:1"}),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/store"
 )
 
 // lockEvents makes the transactions that append events commit one after the other, so that whoever
@@ -82,6 +84,9 @@ func (e *postgresEngine) write(ctx context.Context, _ bool, do func(*tx) error, 
 		case err == errUndo:
 			return nil
 		case !retried(err) || try == postgresTries:
+			if errors.Is(err, store.ErrUnanswered) {
+				tell(t.news) // it may have happened
+			}
 			return err
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/store"
@@ -18,21 +19,37 @@ UPDATE work SET lease_token = $4, next_at = $5, due_at = $6
 WHERE kind = $1 AND id IN (SELECT id FROM due)
 RETURNING id, attempt, wakes`
 
-// Claim implements store.Queue.
+// heldSQL finds what a claim took whose answer was lost: nobody else knows its token.
+const heldSQL = `SELECT id, attempt, wakes FROM work WHERE kind = $1 AND lease_token = $2`
+
+const heldTries = 3
+
+// Claim implements store.Queue. Where the answer was lost it asks again, since nobody would work on what it may have
+// taken until the leases end.
 func (d *DB) Claim(ctx context.Context, kind string, n int, ttl time.Duration) ([]store.Lease, error) {
-	var leases []store.Lease
 	token := rand.Text()
-	err := d.lease(ctx, func(t *tx) error {
+	leases, err := d.claim(ctx, claimSQL, kind, token, func(now time.Time) []any {
+		return []any{kind, now.UnixMicro(), n, token, now.Add(ttl).UnixMicro(), never}
+	})
+	for try := 0; errors.Is(err, store.ErrUnanswered) && try < heldTries; try++ {
+		held, again := d.claim(ctx, heldSQL, kind, token, func(time.Time) []any { return []any{kind, token} })
+		if again == nil && len(held) > 0 {
+			return held, nil
+		} else if again == nil {
+			break
+		}
+	}
+	return leases, err
+}
+
+func (d *DB) claim(ctx context.Context, text, kind, token string, args func(now time.Time) []any) (leases []store.Lease, err error) {
+	err = d.lease(ctx, func(t *tx) error {
 		leases = leases[:0]
-		now := time.Now()
-		args := []any{kind, now.UnixMicro(), n, token, now.Add(ttl).UnixMicro(), never}
-		return each(t.ctx, t.q, claimSQL, args, func(rows *sql.Rows) error {
+		return each(t.ctx, t.q, text, args(time.Now()), func(rows *sql.Rows) error {
 			l := store.Lease{Kind: kind, Token: token}
-			if err := rows.Scan(&l.ID, &l.Attempt, &l.Wakes); err != nil {
-				return err
-			}
+			err := rows.Scan(&l.ID, &l.Attempt, &l.Wakes)
 			leases = append(leases, l)
-			return nil
+			return err
 		})
 	})
 	if err != nil {
@@ -101,6 +118,17 @@ func (d *DB) NextDue(ctx context.Context, kind string) (time.Time, error) {
 	var at micros
 	_, err := one(ctx, d.engine.read(), nextSQL, []any{kind, never}, &at)
 	return at.time(), err
+}
+
+const recallSQL = `UPDATE work SET due_at = $3, next_at = $3
+WHERE kind = $1 AND next_at > $2 AND next_at < $4 AND lease_token = ''`
+
+// Recall implements store.Queue.
+func (d *DB) Recall(ctx context.Context, kind string, later time.Time) error {
+	return d.lease(ctx, func(t *tx) error {
+		_, err := t.exec(recallSQL, kind, later.UnixMicro(), time.Now().UnixMicro(), never)
+		return err
+	})
 }
 
 // Taken implements store.Claims.

@@ -88,8 +88,9 @@ func (r *repo[T, F, R]) Insert(ctx context.Context, v T, then ...store.Effect) e
 		return fmt.Errorf("encode a %s: %w", r.noun, err)
 	}
 	args := append([]any{k.Workspace, k.Name, string(doc)}, r.values(&v, true)...)
+	part := r.part(ctx, k)
 	return r.db.write(ctx, func(t *tx) error {
-		if err := t.once(then); err != nil {
+		if err := t.admit(part); err != nil {
 			return err
 		}
 		n, err := t.exec(r.insertSQL, args...)
@@ -106,6 +107,11 @@ func (r *repo[T, F, R]) Insert(ctx context.Context, v T, then ...store.Effect) e
 		}
 		return t.apply(then)
 	})
+}
+
+// part names a write of the record, where a job makes it.
+func (r *repo[T, F, R]) part(ctx context.Context, k store.Key) *store.Part {
+	return store.NextPart(ctx, r.name+"/"+k.String())
 }
 
 // values returns the values of the columns; without the fixed ones for an update.
@@ -141,8 +147,9 @@ func (r *repo[T, F, R]) parse(doc []byte) (v T, err error) {
 }
 
 // Update implements store.Repo. change must not use the database: on SQLite it runs on the one
-// goroutine that writes.
+// goroutine that writes. Of a write that is known it returns the record as it is.
 func (r *repo[T, F, R]) Update(ctx context.Context, k store.Key, change func(*T) ([]store.Effect, error)) (v T, err error) {
+	part := r.part(ctx, k)
 	err = r.db.write(ctx, func(t *tx) error {
 		var doc []byte
 		found, err := t.one(r.getSQL+" FOR UPDATE", []any{k.Workspace, k.Name}, &doc)
@@ -153,6 +160,9 @@ func (r *repo[T, F, R]) Update(ctx context.Context, k store.Key, change func(*T)
 			return r.notFound(k)
 		}
 		if v, err = r.parse(doc); err != nil {
+			return err
+		}
+		if err := t.admit(part); err != nil {
 			return err
 		}
 		return r.change(t, k, &v, string(doc), change)
@@ -173,9 +183,6 @@ func (r *repo[T, F, R]) change(t *tx, k store.Key, v *T, doc string, change func
 	if err != nil {
 		return err
 	}
-	if err := t.once(then); err != nil {
-		return r.undo(v, doc, err)
-	}
 	row := r.encode(*v)
 	now, err := json.Marshal(row)
 	if err != nil {
@@ -195,16 +202,6 @@ func (r *repo[T, F, R]) change(t *tx, k store.Key, v *T, doc string, change func
 	return t.apply(then)
 }
 
-// undo brings a record back to what was read.
-func (r *repo[T, F, R]) undo(v *T, doc string, reason error) error {
-	old, err := r.parse([]byte(doc))
-	if err != nil {
-		return err
-	}
-	*v = old
-	return reason
-}
-
 // store writes a record, with the index columns only if they changed.
 func (r *repo[T, F, R]) store(t *tx, k store.Key, doc string, before, after []any) error {
 	text, args := r.docSQL, []any{k.Workspace, k.Name, doc}
@@ -217,8 +214,9 @@ func (r *repo[T, F, R]) store(t *tx, k store.Key, doc string, before, after []an
 
 // Delete implements store.Repo.
 func (r *repo[T, F, R]) Delete(ctx context.Context, k store.Key, then ...store.Effect) error {
+	part := r.part(ctx, k)
 	return r.db.write(ctx, func(t *tx) error {
-		if err := t.once(then); err != nil {
+		if err := t.admit(part); err != nil {
 			return err
 		}
 		if r.beside != nil {

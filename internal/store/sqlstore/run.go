@@ -47,6 +47,7 @@ type specRow struct {
 	Memory      int64             `json:"memory,omitempty"`
 	Priority    int               `json:"priority,omitempty"`
 	Timeout     time.Duration     `json:"timeout,omitempty"`
+	LostAfter   time.Duration     `json:"lost_after,omitempty"`
 	Retries     int               `json:"retries,omitempty"`
 	Options     map[string]any    `json:"-"` // see runRow
 }
@@ -64,13 +65,14 @@ type statusRow struct {
 }
 
 type attemptRow struct {
-	Number  int            `json:"number"`
-	JobID   string         `json:"job_id"`
-	Target  string         `json:"target,omitempty"`
-	Slots   []slotRow      `json:"slots,omitempty"`
-	Handle  *driver.Handle `json:"handle,omitempty"`
-	Runtime runtimeRow     `json:"runtime,omitzero"`
-	Outcome outcomeRow     `json:"outcome,omitzero"`
+	Number    int            `json:"number"`
+	JobID     string         `json:"job_id"`
+	Target    string         `json:"target,omitempty"`
+	Slots     []slotRow      `json:"slots,omitempty"`
+	Handle    *driver.Handle `json:"handle,omitempty"`
+	Runtime   runtimeRow     `json:"runtime,omitzero"`
+	Outcome   outcomeRow     `json:"outcome,omitzero"`
+	Abandoned bool           `json:"abandoned,omitempty"`
 }
 
 type slotRow struct {
@@ -88,6 +90,7 @@ type outcomeRow struct {
 	Started  micros          `json:"started,omitempty"`
 	Ended    micros          `json:"ended,omitempty"`
 	Nodes    []string        `json:"nodes,omitempty"`
+	Again    bool            `json:"again,omitempty"`
 }
 
 type runs struct {

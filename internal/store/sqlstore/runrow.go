@@ -54,8 +54,9 @@ func encodeAttempt(a run.Attempt) attemptRow {
 		Slots:  list(a.Slots, func(s driver.Slot) slotRow { return slotRow(s) }),
 		Handle: a.Handle, Runtime: runtimeRow(a.Runtime),
 		Outcome: outcomeRow{
-			o.State, o.ExitCode, o.Signal, o.Reason, o.Message, toMicros(o.Started), toMicros(o.Ended), o.Nodes,
+			o.State, o.ExitCode, o.Signal, o.Reason, o.Message, toMicros(o.Started), toMicros(o.Ended), o.Nodes, o.Again,
 		},
+		Abandoned: a.Abandoned,
 	}
 }
 
@@ -67,13 +68,14 @@ func (a attemptRow) decode() run.Attempt {
 		Handle: a.Handle, Runtime: driver.Runtime(a.Runtime),
 		Outcome: driver.JobStatus{
 			State: o.State, ExitCode: o.ExitCode, Signal: o.Signal, Reason: o.Reason, Message: o.Message,
-			Started: o.Started.time(), Ended: o.Ended.time(), Nodes: o.Nodes,
+			Started: o.Started.time(), Ended: o.Ended.time(), Nodes: o.Nodes, Again: o.Again,
 		},
+		Abandoned: a.Abandoned,
 	}
 }
 
 // IsZero reports whether nothing is known of the job yet.
 func (o outcomeRow) IsZero() bool {
 	return o.State == "" && o.ExitCode == 0 && o.Signal == 0 && o.Reason == "" && o.Message == "" &&
-		o.Started == 0 && o.Ended == 0 && o.Nodes == nil
+		o.Started == 0 && o.Ended == 0 && o.Nodes == nil && !o.Again
 }

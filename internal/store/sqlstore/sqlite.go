@@ -138,7 +138,7 @@ func releaseLeases(t *tx) error {
 
 var dollar = regexp.MustCompile(`\$(\d+)`)
 
-var sqliteWords = strings.NewReplacer(" FOR UPDATE SKIP LOCKED", "", " FOR UPDATE", "", "strpos(", "instr(")
+var sqliteWords = strings.NewReplacer(" FOR UPDATE SKIP LOCKED", "", " FOR UPDATE", "", " FOR SHARE", "", "strpos(", "instr(")
 
 // forSQLite turns the common text into SQLite's: its parameters are ?N, one writer needs no row
 // locks, and strpos is called instr. Parameters in their order have no number: the driver looks for the

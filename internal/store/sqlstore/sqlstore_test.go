@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -19,11 +20,45 @@ import (
 
 func open(t testing.TB) *sqlstore.DB {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "z.db"), slog.New(slog.DiscardHandler))
+	db := openFile(t, filepath.Join(t.TempDir(), "z.db"), sqlstore.Options{})
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// empty holds a database of the present schema: to make it takes longer than most tests do.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "z.db")
+	db, err := sqlstore.OpenWith(context.Background(), "sqlite:"+path, slog.New(slog.DiscardHandler), sqlstore.Options{NoSync: true})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// openFile opens a database, an empty one where there is none.
+func openFile(t testing.TB, path string, o sqlstore.Options) *sqlstore.DB {
+	t.Helper()
+	if _, err := os.Stat(path); os.IsNotExist(err) {
+		b, err := empty()
+		if err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sqlstore.OpenWith(t.Context(), "sqlite:"+path, slog.New(slog.DiscardHandler), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
 	return db
 }
 

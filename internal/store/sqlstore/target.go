@@ -17,6 +17,7 @@ type targetRow struct {
 	Options   options           `json:"options,omitempty"`
 	Sealed    map[string][]byte `json:"sealed,omitempty"`
 	Shared    bool              `json:"shared,omitempty"`
+	Made      bool              `json:"made,omitempty"`
 	Foreign   []byte            `json:"foreign,omitempty"`
 	Refused   bool              `json:"refused,omitempty"`
 	By        string            `json:"by,omitempty"`
@@ -36,7 +37,15 @@ type targetStatusRow struct {
 	Pinned     map[string]string `json:"pinned,omitempty"`
 	Revision   int64             `json:"revision,omitempty"`
 	Force      bool              `json:"force,omitempty"`
+	Made       bool              `json:"made,omitempty"`
 	Changed    micros            `json:"changed,omitempty"`
+	Answered   micros            `json:"answered,omitempty"`
+	Orphans    []orphanRow       `json:"orphans,omitempty"`
+}
+
+type orphanRow struct {
+	Job   string `json:"job"`
+	Space string `json:"space"`
 }
 
 type observationRow struct {
@@ -137,13 +146,14 @@ func encodeTarget(t compute.Target) targetRow {
 	return targetRow{
 		Workspace: t.Workspace, Name: t.Name, ID: t.ID, Kind: t.Kind,
 		Options: t.Spec.Options, Sealed: t.Spec.Sealed, Shared: t.Spec.Shared,
-		Foreign: t.Spec.Foreign, Refused: t.Spec.Refused, By: t.Spec.By.Name, Role: t.Spec.By.Role,
+		Made: t.Spec.Made, Foreign: t.Spec.Foreign, Refused: t.Spec.Refused, By: t.Spec.By.Name, Role: t.Spec.By.Role,
 		Status: targetStatusRow{
 			State: s.State, Error: encodeFault(s.Error),
 			Conditions: list(s.Conditions, func(c compute.Condition) conditionRow {
 				return conditionRow{c.Type, c.OK, c.Reason, c.Message, toMicros(c.Since)}
 			}),
-			Seen: encodeObservation(s.Seen), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: toMicros(s.Changed),
+			Seen: encodeObservation(s.Seen), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Made: s.Made, Changed: toMicros(s.Changed), Answered: toMicros(s.Answered),
+			Orphans: list(s.Orphans, func(o compute.Orphan) orphanRow { return orphanRow(o) }),
 		},
 		CreatedBy: t.CreatedBy, Created: toMicros(t.Created), Revision: t.Revision,
 	}
@@ -154,7 +164,7 @@ func (r targetRow) decode() compute.Target {
 	return compute.Target{
 		Workspace: r.Workspace, Name: r.Name, ID: r.ID, Kind: r.Kind,
 		Spec: compute.Spec{
-			Options: r.Options, Sealed: r.Sealed, Shared: r.Shared, Foreign: r.Foreign, Refused: r.Refused,
+			Options: r.Options, Sealed: r.Sealed, Shared: r.Shared, Made: r.Made, Foreign: r.Foreign, Refused: r.Refused,
 			By: compute.By{Name: r.By, Role: r.Role},
 		},
 		Status: compute.Status{
@@ -162,7 +172,8 @@ func (r targetRow) decode() compute.Target {
 			Conditions: list(s.Conditions, func(c conditionRow) compute.Condition {
 				return compute.Condition{Type: c.Type, OK: c.OK, Reason: c.Reason, Message: c.Message, Since: c.Since.time()}
 			}),
-			Seen: s.Seen.decode(), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Changed: s.Changed.time(),
+			Seen: s.Seen.decode(), Found: s.Found, Pinned: s.Pinned, Revision: s.Revision, Force: s.Force, Made: s.Made, Changed: s.Changed.time(), Answered: s.Answered.time(),
+			Orphans: list(s.Orphans, func(o orphanRow) compute.Orphan { return compute.Orphan(o) }),
 		},
 		CreatedBy: r.CreatedBy, Created: r.Created.time(), Revision: r.Revision,
 	}

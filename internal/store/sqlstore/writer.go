@@ -125,10 +125,11 @@ func (w *writer) commit(batch []*job) {
 	batch = batch[:n]
 	err := w.try(batch)
 	for _, j := range batch {
+		if j.err == nil { // told in vain where the commit failed, but then it may have happened
+			j.tell(j.news)
+		}
 		if err != nil {
 			j.err = err
-		} else if j.err == nil {
-			j.tell(j.news)
 		}
 		if errors.Is(j.err, errUndo) {
 			j.err = nil

@@ -10,13 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
-	"github.com/zaffre-ml/zaffre/internal/run"
 	"github.com/zaffre-ml/zaffre/internal/store"
 	"github.com/zaffre-ml/zaffre/internal/workspace"
 )
 
 func testEffects(t *testing.T, open func(*testing.T) Store) {
-	on(t, open, "once", once)
 	on(t, open, "take and free", take)
 	on(t, open, "one of many takes", takeRace)
 	on(t, open, "an unchanged record's effects", unchanged)
@@ -26,45 +24,6 @@ func testEffects(t *testing.T, open func(*testing.T) Store) {
 func write(t *testing.T, s Store, name string, effects ...store.Effect) error {
 	t.Helper()
 	return s.Workspaces().Insert(t.Context(), workspace.Workspace{Name: name}, effects...)
-}
-
-func once(t *testing.T, s Store) {
-	ctx, first := t.Context(), store.Once{Job: "z-1", Sequence: 1}
-	e := run.Experiment{Workspace: "ws", Name: "e"}
-	must(t, s.Experiments().Insert(ctx, e))
-	add := func(effects ...store.Effect) run.Experiment {
-		t.Helper()
-		got, err := s.Experiments().Update(ctx, e.Key(), func(e *run.Experiment) ([]store.Effect, error) {
-			e.Runs++
-			return effects, nil
-		})
-		must(t, err)
-		return got
-	}
-	add(first)
-	got := add(first, store.Take{Space: "s", Name: "n", Holder: "h"}, store.Wake{Kind: "k", ID: "1"})
-	if got.Runs != 1 {
-		t.Errorf("a repeated write returned %d runs, want the 1 that is kept", got.Runs)
-	}
-	add(store.Once{Job: "z-1", Sequence: 2})
-	add(store.Once{Job: "z-2", Sequence: 1})
-	add(store.Once{Job: "z-3", Sequence: 1}, first) // the whole write is known, so z-3 is not
-	add(store.Once{Job: "z-3", Sequence: 1})
-	if e, err := s.Experiments().Get(ctx, e.Key()); err != nil || e.Runs != 4 {
-		t.Errorf("%d runs after 4 writes, some repeated; %v", e.Runs, err)
-	}
-	must(t, s.Experiments().Insert(ctx, e, first)) // would fail: the name is taken
-	must(t, write(t, s, "w", first))
-	must(t, s.Experiments().Delete(ctx, e.Key(), first))
-	if _, err := s.Experiments().Get(ctx, e.Key()); err != nil {
-		t.Errorf("a repeated Delete deleted: %v", err)
-	}
-	if _, err := s.Workspaces().Get(ctx, store.Key{Name: "w"}); fault.CodeOf(err) != fault.NotFound {
-		t.Errorf("a repeated Insert inserted: %v", err)
-	}
-	if taken, err := s.Taken(ctx, "s"); err != nil || len(taken) != 0 {
-		t.Errorf("a repeated write took %v, %v", taken, err)
-	}
 }
 
 func take(t *testing.T, s Store) {

@@ -27,6 +27,7 @@ func testQueue(t *testing.T, open func(*testing.T) Store) {
 		"refuses a lost lease":     refusesLost,
 		"knows when the next is":   knowsNext,
 		"the earliest wake counts": earliestWake,
+		"recalls what is due late": recalls,
 		"wakes without a write":    wakesAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +227,22 @@ func knowsNext(t *testing.T, c *clocked) {
 	time.Sleep(time.Hour)
 	must(t, c.Settle(t.Context(), c.claim(1, 1)[0], time.Time{}))
 	want(start.Add(2 * time.Hour))
+}
+
+func recalls(t *testing.T, c *clocked) {
+	start := time.Now()
+	c.wake("leased", start)
+	c.claim(1, 1)
+	c.wake("never", start)
+	must(t, c.Settle(t.Context(), c.claim(1, 1)[0], time.Time{}))
+	c.wake("late", start.Add(time.Hour))
+	c.wake("soon", start.Add(20*time.Second))
+	must(t, c.Recall(t.Context(), "other", start))
+	c.claim(5, 0)
+	must(t, c.Recall(t.Context(), "k", start.Add(30*time.Second)))
+	if got := c.claim(5, 1); got[0].ID != "late" {
+		t.Errorf("%s was recalled, not the one that is due too late", got[0].ID)
+	}
 }
 
 func earliestWake(_ *testing.T, c *clocked) {

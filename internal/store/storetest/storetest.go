@@ -8,6 +8,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/compute"
 	"github.com/zaffre-ml/zaffre/internal/environment"
 	"github.com/zaffre-ml/zaffre/internal/identity"
+	"github.com/zaffre-ml/zaffre/internal/image"
 	"github.com/zaffre-ml/zaffre/internal/inventory"
 	"github.com/zaffre-ml/zaffre/internal/metric"
 	"github.com/zaffre-ml/zaffre/internal/model"
@@ -38,6 +39,9 @@ type Store interface {
 	Versions() model.VersionStore
 	Logged() model.LoggedStore
 	Assets() model.AssetStore
+	Manifests() image.ManifestStore
+	Tags() image.TagStore
+	Layers() image.LayerStore
 	Metrics(metric.Limits) metric.Store
 }
 
@@ -62,11 +66,16 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Versions":     modelVersions.test,
 		"Logged":       loggedModels.test,
 		"Assets":       assets.test,
+		"Manifests":    manifests.test,
+		"Tags":         imageTags.test,
+		"Layers":       imageLayers.test,
+		"Repositories": testRepositories,
 		"Families":     testFamilies,
 		"Runs":         runs.test,
 		"Search":       testSearch,
 		"Lists":        testLists,
 		"Effects":      testEffects,
+		"Origins":      testOrigins,
 		"Queue":        testQueue,
 		"Events":       testEvents,
 		"Metrics":      testMetrics,

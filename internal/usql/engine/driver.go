@@ -151,6 +151,15 @@ func queryFault(words string) error {
 		}
 	}
 	first, _, _ := strings.Cut(words, "\n")
+	if strings.Contains(words, "No space left on device") {
+		return scratchFull(errors.New(first))
+	}
+	if strings.HasPrefix(first, "Out of Memory Error") {
+		return &fault.Error{
+			Code: fault.Precondition, Reason: "OutOfMemory", What: "the script failed while it ran", Why: "DuckDB has too little memory for a query of it",
+			Fix: "give it more: a script needs about half a gigabyte at least; or read fewer files at once", Evidence: []string{first},
+		}
+	}
 	return &fault.Error{
 		Code: fault.Invalid, Reason: "QueryFailed", What: "the script failed while it ran", Why: "DuckDB could not compute a query of it",
 		Fix: "look at its words: a number may be too large for its type", Evidence: []string{first},

@@ -3,10 +3,14 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql"
@@ -119,5 +123,49 @@ func TestQueryFails(t *testing.T) {
 	_, err := engine.Run(t.Context(), plan, engine.Options{Store: root, Python: py, Work: t.TempDir()})
 	if fault.ReasonOf(err) != "QueryFailed" || !strings.Contains(strings.Join(fault.From(err).Evidence, ""), "Overflow") {
 		t.Errorf("%+v", err)
+	}
+}
+
+// TestTooLittleMemory: DuckDB says so, and a little more will do.
+func TestTooLittleMemory(t *testing.T) {
+	t.Parallel()
+	py := python(t)
+	store, root, plan := place(t, `@t = EXTRACT a int FROM "/many.csv" USING Extractors.Csv();
+@u = SELECT a, COUNT(*) AS n FROM @t GROUP BY a;
+OUTPUT @u TO "/out2.csv" ORDER BY n USING Outputters.Csv();`)
+	var many strings.Builder
+	for i := range 100_000 {
+		fmt.Fprintln(&many, i)
+	}
+	write(t, filepath.Join(store, "many.csv"), many.String())
+	for memory, reason := range map[int64]string{1 << 20: "OutOfMemory", 1 << 30: ""} {
+		_, err := engine.Run(t.Context(), plan, engine.Options{Store: root, Python: py, Work: t.TempDir(), Memory: memory, Threads: 1})
+		if fault.ReasonOf(err) != reason {
+			t.Errorf("with %d bytes: %+v", memory, err)
+		}
+	}
+}
+
+// TestTell: who asks for it is told of each step, and the names of outputs that are not whole can be foretold.
+func TestTell(t *testing.T) {
+	t.Parallel()
+	py := python(t)
+	store, root, plan := place(t, copying)
+	write(t, filepath.Join(store, "folder", "x"), "")
+	var mu sync.Mutex
+	var got []string
+	_, err := engine.Run(t.Context(), plan, engine.Options{Store: root, Python: py, Work: t.TempDir(), Mark: "me", Tell: func(s engine.Step, f engine.File) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, fmt.Sprint(s, " ", f.Path, " ", f.Rows))
+		if _, err := root.Stat(engine.Staged("out.csv", "me", 0)); (err == nil) != (f.Path == "folder") {
+			t.Errorf("while it is %s %s, the first output is staged: %v", s, f.Path, err == nil)
+		}
+	}})
+	if fault.ReasonOf(err) != "OutputUnwritable" {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"reading in.csv 0", "read in.csv 1", "computing out.csv 0", "computing folder 0"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

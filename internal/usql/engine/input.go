@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/zaffre-ml/zaffre/internal/fault"
 	"github.com/zaffre-ml/zaffre/internal/usql"
@@ -177,7 +179,7 @@ func (r *run) shares(files []chosen) [][]chosen {
 		total += sizes[i]
 	}
 	out := [][]chosen{nil}
-	each, now := total/int64(runtime.GOMAXPROCS(0))+1, int64(0)
+	each, now := total/int64(cmp.Or(r.Threads, runtime.GOMAXPROCS(0)))+1, int64(0)
 	for i, f := range files {
 		if now > 0 && now+sizes[i]/2 > each {
 			out, now = append(out, nil), 0
@@ -223,8 +225,16 @@ func (r *run) extractOne(ctx context.Context, in usql.Input, f chosen, out io.Wr
 	for _, i := range in.Virtual {
 		fixed[i] = f.values[in.Columns[i].Name]
 	}
+	r.tell(Reading, f.path, 0)
 	x := rowfile.Extraction{Name: "/" + f.path, Format: in.Format, Columns: in.Columns, Fixed: fixed}
-	return x.Exchange(out, src)
+	rows, err := x.Exchange(out, src)
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return rows, scratchFull(err)
+	case err == nil:
+		r.tell(Read, f.path, rows)
+	}
+	return rows, err
 }
 
 func unreadable(path, place string, err error) error {

@@ -45,6 +45,11 @@ for name in sorted(m):
 print("NAN", math.isnan(m["nan"]), m["roc"] == "aml://artifactId/ExperimentRun/dcid.%s/pics/roc.png" % run.id)
 print("NAMED", run.get_metrics(name="many"), run.get_metrics(name="none"))
 pop = run.get_metrics(populate=True)
+burst = exp.start_logging(snapshot_directory=None)
+for i in range(1000):  # the SDK sends them in batches of 45, several at once
+    burst.log("burst", i)
+burst.complete()
+print("BURST", burst.get_metrics()["burst"] == list(range(1000)))
 print("POPULATED", json.loads(pop["cm"].data)["data"]["matrix"], pop["roc"].data == PNG)
 
 pathlib.Path("a.txt").write_text("first")

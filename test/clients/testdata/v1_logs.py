@@ -56,9 +56,9 @@ print("DETAILS", "before it" in details["logFiles"]["user_logs/std_log.txt"], de
 print("ALL", [os.path.basename(f) for f in run.get_all_logs(destination="all")], "before it" in pathlib.Path("all/user_logs/std_log.txt").read_text())
 
 run = submit("slow", "import time\nprint('waiting', flush=True)\ntime.sleep(300)\n")
-end = time.time() + 60
+end = time.time() + 240
 while "waiting" not in str(run.get_details_with_logs()["logFiles"].values()) and time.time() < end:
     time.sleep(.1)
 run.cancel()
 out, error, took = follow(run)
-print("SLOW", run.get_status(), "waiting\n" in out, error, took < 20)
+print("SLOW", run.get_status(), "waiting\n" in out, error, took < 200)

@@ -27,7 +27,7 @@ def refused(name, **how):
 
 def detach(name):
     ComputeTarget(ws, name).detach()
-    deadline = time.time() + 30
+    deadline = time.time() + 180
     while name in ws.compute_targets and time.time() < deadline:
         time.sleep(.2)
 

@@ -110,10 +110,11 @@ except ActivityFailedException as e:
 pid = pathlib.Path("slow.pid").resolve()
 local = os.environ["TARGET"] == "local"
 slow = exp.submit(config("slow.py", arguments=[str(pid)] if local else []))
-end = time.time() + 60
+end = time.time() + 180
 while (slow.get_status() != "Running" or local and not (pid.exists() and pid.read_text())) and time.time() < end:
     time.sleep(.2)
 slow.cancel()
+end = time.time() + 180
 while slow.get_status() not in ("Canceled", "Failed", "Completed") and time.time() < end:
     time.sleep(.2)
 print("SLOW", slow.get_status())
@@ -124,6 +125,7 @@ if local:
             return True
         except ProcessLookupError:
             return False
+    end = time.time() + 60
     while alive() and time.time() < end:
         time.sleep(.2)
     print("GONE", not alive())

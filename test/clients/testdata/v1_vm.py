@@ -39,7 +39,7 @@ good.wait_for_completion()
 print("healed", good.provisioning_state)
 for c in (good, vm):
     c.detach()
-deadline = time.time() + 20
+deadline = time.time() + 180
 while ws.compute_targets and time.time() < deadline:
     time.sleep(.2)
 print("left", sorted(ws.compute_targets))

@@ -18,7 +18,7 @@ run.complete()
 
 details = RunDetails(run)
 data = details.get_widget_data({"debug": True})
-end = time.time() + 10
+end = time.time() + 120
 while not data.get("run_metrics") and time.time() < end:
     time.sleep(.2)
     data = details.get_widget_data({"debug": True})

@@ -138,26 +138,26 @@ type plan struct {
 	document []byte // the configuration as it is kept
 }
 
-// read takes a definition apart. Numbers stay as they were written. options returns which job options the named
-// target has.
-func read(d definition, options func(target string) (map[string]bool, error)) (p plan, err error) {
+// read takes a definition apart. Numbers stay as they were written. abilityOf returns what the named target can be told.
+func read(d definition, abilityOf func(target string) (ability, error)) (p plan, err error) {
 	dec := json.NewDecoder(bytes.NewReader(d.Configuration))
 	dec.UseNumber()
 	if err := dec.Decode(&p.config); err != nil {
 		return p, badConfig("its Configuration cannot be read: "+err.Error(), "Configuration")
 	}
-	has, err := options(p.Target)
+	can, err := abilityOf(p.Target)
 	if err != nil {
 		return p, err
 	}
-	if p.warnings, err = p.sort(has); err != nil {
+	p.spec = run.Spec{Target: cmp.Or(p.Target, "local")}
+	p.takeInstance(can)
+	if p.warnings, err = p.sort(can.has); err != nil {
 		return p, err
 	}
 	hidden := false
 	if p.document, hidden = envwire.Scrub(d.Configuration); hidden {
 		p.warnings = append(p.warnings, "docker.baseImageRegistry.password of the environment is not kept: log Docker on the target in to the registry")
 	}
-	p.spec = run.Spec{Target: cmp.Or(p.Target, "local")}
 	if p.spec.Command, err = p.words(); err != nil {
 		return p, err
 	}
@@ -174,7 +174,10 @@ func read(d definition, options func(target string) (map[string]bool, error)) (p
 	if err := p.readEnvironment(); err != nil {
 		return p, err
 	}
-	return p, p.readSpark(has)
+	if err := p.readNodes(can); err != nil {
+		return p, err
+	}
+	return p, p.readSpark(can.has)
 }
 
 func (p *plan) readEnvironment() error {

@@ -62,7 +62,7 @@ func (d Deps) snapshotRun(r *face.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := read(def, func(target string) (map[string]bool, error) { return d.jobOptions(r, target) })
+	p, err := read(def, func(target string) (ability, error) { return d.abilityOf(r, target) })
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +72,9 @@ func (d Deps) snapshotRun(r *face.Request) (any, error) {
 			return nil, err
 		}
 		p.spec.Snapshot = c.Snapshot
+	}
+	if err := d.dropBare(r, &p); err != nil {
+		return nil, err
 	}
 	if p.spec.Environment, err = d.environment(r, p); err != nil {
 		return nil, err
@@ -127,7 +130,7 @@ func (d Deps) localRun(r *face.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := read(def, func(string) (map[string]bool, error) { return nil, nil })
+	p, err := read(def, func(string) (ability, error) { return ability{}, nil })
 	if err != nil {
 		return nil, err
 	}

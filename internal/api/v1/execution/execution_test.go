@@ -157,6 +157,7 @@ func samples() map[string]map[string]any {
 		"pytorch.processCount":            {"pytorch.processCount": 8},
 		"pytorch.nodeCount":               {"pytorch.nodeCount": 2},
 		"tensorflow":                      {"tensorflow.workerCount": 2},
+		"tensorflow.workerCount":          {"framework": "TensorFlow", "nodeCount": 2},
 		"paralleltask":                    {"paralleltask.workerCountPerNode": 2},
 		"credentialPassthrough":           {"credentialPassthrough": true},
 		"history.outputCollection":        {"history.outputCollection": false},

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/api/v1/envwire"
-	"github.com/zaffre-ml/zaffre/internal/api/v1/face"
-	"github.com/zaffre-ml/zaffre/internal/compute"
 )
 
 // The job options that kinds with Spark have, by which a configuration's sections for it are honoured.
@@ -21,20 +19,6 @@ const (
 )
 
 func (c *config) pySpark() bool { return strings.EqualFold(c.Framework, "pyspark") }
-
-// jobOptions returns which job options a target's kind has. One that is not there has none: submitting says so.
-func (d Deps) jobOptions(r *face.Request, target string) (map[string]bool, error) {
-	t, err := d.Computes.Get(r.Context(), compute.KeyOf(r.Workspace, target))
-	if err != nil {
-		return nil, err
-	}
-	kind, err := d.Computes.Kind(t.Kind)
-	has := map[string]bool{}
-	for _, o := range kind.JobOptions {
-		has[o.Path] = true
-	}
-	return has, err
-}
 
 // readSpark makes job options of what a configuration says to Spark, on a target that has them.
 func (p *plan) readSpark(has map[string]bool) error {
@@ -59,8 +43,8 @@ func (p *plan) readSpark(has map[string]bool) error {
 		return badConfig("its deploy mode is neither client nor cluster", "hdi.yarnDeployMode")
 	}
 	p.readPackages(has, options)
-	if len(options) > 0 {
-		p.spec.Options = options
+	for name, v := range options {
+		p.option(name, v)
 	}
 	return nil
 }

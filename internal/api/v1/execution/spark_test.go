@@ -26,17 +26,62 @@ func newSparkRig(t *testing.T) *rig {
 		{Path: "packages", Type: driver.String, Many: true, Help: "h"},
 		{Path: "repositories", Type: driver.String, Many: true, Help: "h"},
 	}
+	r.attach(t, kind)
+	return r
+}
+
+// attach attaches a target of a kind, with its name.
+func (r *rig) attach(t *testing.T, kind driver.Kind) {
+	t.Helper()
 	r.Computes.Kinds = append(r.Computes.Kinds, kind)
 	ctx := domaintest.Owner(t.Context())
-	_, _, err := r.Computes.Attach(ctx, compute.AttachRequest{Workspace: domaintest.Workspace, Name: "spark", Kind: "spark", Options: map[string]any{"slots": 4, "machine": "m2"}})
+	_, _, err := r.Computes.Attach(ctx, compute.AttachRequest{Workspace: domaintest.Workspace, Name: kind.Name, Kind: kind.Name, Options: map[string]any{"slots": 4, "machine": "m-" + kind.Name}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	domaintest.Eventually(t, func() (compute.Target, bool) {
-		target, err := r.Computes.Get(ctx, store.Key{Workspace: domaintest.Workspace, Name: "spark"})
+		target, err := r.Computes.Get(ctx, store.Key{Workspace: domaintest.Workspace, Name: kind.Name})
 		return target, err == nil && target.Status.State != compute.Creating
 	})
-	return r
+}
+
+// runsOnly can nothing but run jobs.
+type runsOnly struct{ driver.Runner }
+
+// TestBareEnvironments: where no environments are built, the one that the client makes by itself is left out, and what
+// its variables say is kept. One with packages stays, and so it does where environments are built.
+func TestBareEnvironments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	pool := fake.Kind(r.Fake)
+	pool.Name, pool.Prototype = "pool", (*runsOnly)(nil)
+	builder := fake.Kind(r.Fake)
+	builder.Name = "builder"
+	r.attach(t, pool)
+	r.attach(t, builder)
+	packages := func(list ...any) map[string]any {
+		return map[string]any{"dependencies": []any{"python=3.10", map[string]any{"pip": list}}}
+	}
+	for name, c := range map[string]struct {
+		changes map[string]any
+		left    bool
+	}{
+		"default":      {map[string]any{"target": "pool", "environment.python.userManagedDependencies": false}, true},
+		"pinned":       {map[string]any{"target": "pool", "environment.python.userManagedDependencies": false, "environment.python.condaDependencies": packages("azureml-defaults~=1.61")}, true},
+		"user-managed": {map[string]any{"target": "pool"}, true},
+		"packages":     {map[string]any{"target": "pool", "environment.python.userManagedDependencies": false, "environment.python.condaDependencies": packages("azureml-defaults", "pandas")}, false},
+		"interpreter":  {map[string]any{"target": "pool", "environment.python.interpreterPath": "/opt/python"}, false},
+		"builder":      {map[string]any{"target": "builder"}, false},
+	} {
+		if w := r.start(t, name, c.changes); w.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+			continue
+		}
+		v := r.run(t, name)
+		if left := v.Spec.Environment == ""; left != c.left || left != (len(v.Status.Warnings) == 1) || left && v.Spec.Env["EXAMPLE_ENV_VAR"] != "EXAMPLE_VALUE" {
+			t.Errorf("%s: the environment is %q, the variables %v, the warnings %q", name, v.Spec.Environment, v.Spec.Env, v.Status.Warnings)
+		}
+	}
 }
 
 // TestSpark: what a configuration says to Spark becomes options of the run, where the target has them.

@@ -114,6 +114,7 @@ func (a *api) metricsOf(r *face.Request, v run.Run, want *filter, out *page[runM
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(points, metric.ByTime)
 		out.Value = append(out.Value, toMetric(v, m, points))
 	}
 	return nil

@@ -4,6 +4,7 @@ package metric
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"strconv"
 	"time"
@@ -108,41 +109,45 @@ func (d Deps) full(r *face.Request) (any, error) {
 			Why: "the continuation token is not one that an earlier answer gave", Fix: "start without a token", Field: "continuationToken",
 		}
 	}
-	name := r.PathValue("run")
-	points, next, err := d.Runs.MetricSeries(r.Context(), r.Key(name), in.Name, skip, pageSize)
-	if err != nil {
-		return nil, err
-	}
-	s, err := d.shape(r, in.Name, points, skip > 0 || next >= 0)
-	if err != nil {
-		return nil, err
+	name, at := r.PathValue("run"), 0
+	s, page := newShape(in.Name), []metric.Point{} // the SDK takes the columns of the first page for all
+	for p, err := range metric.InTime(d.series(r, in.Name)) {
+		if err != nil {
+			return nil, err
+		}
+		s.add(p)
+		if skip <= at && at < skip+pageSize {
+			page = append(page, p)
+		}
+		at++
 	}
 	out := map[string]any{
 		"dataContainerId": "dcid." + name, "name": in.Name, "columns": s.columns(), "properties": map[string]any{"uxMetricType": s.kind},
-		"value": s.values(name, in.between(points)), "continuationToken": nil,
+		"value": s.values(name, in.between(page)), "continuationToken": nil,
 	}
-	if next >= 0 {
-		out["continuationToken"] = strconv.Itoa(next)
+	if at > skip+pageSize {
+		out["continuationToken"] = strconv.Itoa(skip + pageSize)
 	}
 	return out, nil
 }
 
-// shape finds the columns of a whole metric: the SDK takes those of the first page for all.
-func (d Deps) shape(r *face.Request, name string, page []metric.Point, more bool) (*shape, error) {
-	s := newShape(name)
-	if !more {
-		s.add(page)
-		return s, nil
-	}
-	for at := 0; at >= 0; {
-		points, next, err := d.Runs.MetricSeries(r.Context(), r.Key(r.PathValue("run")), name, at, run.MetricPage)
-		if err != nil {
-			return nil, err
+// series walks through a metric in the order in which it came.
+func (d Deps) series(r *face.Request, name string) iter.Seq2[metric.Point, error] {
+	return func(yield func(metric.Point, error) bool) {
+		for at := 0; at >= 0; {
+			points, next, err := d.Runs.MetricSeries(r.Context(), r.Key(r.PathValue("run")), name, at, run.MetricPage)
+			if err != nil {
+				yield(metric.Point{}, err)
+				return
+			}
+			for _, p := range points {
+				if !yield(p, nil) {
+					return
+				}
+			}
+			at = next
 		}
-		s.add(points)
-		at = next
 	}
-	return s, nil
 }
 
 func (q fullRequest) between(points []metric.Point) []metric.Point {

@@ -35,21 +35,19 @@ func wireKind(k metric.Kind) string {
 	return string(k)
 }
 
-// add takes the columns of more points.
-func (s *shape) add(points []metric.Point) {
-	for _, p := range points {
-		if s.rows == 0 {
-			s.kind = wireKind(p.Kind)
-		}
-		cells, types := cellsOf("", p)
-		if !s.fits(cells) {
-			continue
-		}
-		s.rows++
-		for name := range cells {
-			s.seen[name]++
-			s.types[name] = common(s.types[name], types[name])
-		}
+// add takes the columns of one more point.
+func (s *shape) add(p metric.Point) {
+	if s.rows == 0 {
+		s.kind = wireKind(p.Kind)
+	}
+	cells, types := cellsOf("", p)
+	if !s.fits(cells) {
+		return
+	}
+	s.rows++
+	for name := range cells {
+		s.seen[name]++
+		s.types[name] = common(s.types[name], types[name])
 	}
 }
 

@@ -44,7 +44,7 @@ func TestARM(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := driver.JobStatus{State: driver.JobPending}
-	for end := time.Now().Add(30 * time.Second); !st.State.Final() && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !st.State.Final() && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
 		if st, err = c.Poll(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ type Elsewhere struct {
 	Claimed bool          // it was begun somewhere
 	Asked   bool          // its end was asked for
 	Silent  time.Duration // for how long nothing was heard of it since it was begun
+	Tasks   *Tasks        // nil: it has none
 }
 
 // Inspect is Poll that says more of a job that runs elsewhere.
@@ -24,15 +25,22 @@ func (c *Conn) Inspect(ctx context.Context, h driver.Handle) (Elsewhere, error) 
 		return Elsewhere{}, err
 	}
 	st, err := call[wire.Status](ctx, c.Session, wire.OpPoll, ref)
-	return Elsewhere{statusOf(st), ref.Job, st.Claimed, st.Asked, st.Silent}, err
+	return elsewhereOf(ref.Job, st), err
+}
+
+func elsewhereOf(job string, st wire.Status) Elsewhere {
+	return Elsewhere{statusOf(st), job, st.Claimed, st.Asked, st.Silent, tasksOf(st.Array)}
 }
 
 // Settle writes down how a job ended that can no more do so itself, and returns how it ended: it may have.
 // Whatever the scheduler starts after that does nothing.
 func (c *Conn) Settle(ctx context.Context, job string, st driver.JobStatus) (driver.JobStatus, error) {
-	w := wire.Status{
+	w, err := call[wire.Status](ctx, c.Session, wire.OpSettle, wire.JobEnd{Job: job, Status: wireOf(st)})
+	return statusOf(w), err
+}
+
+func wireOf(st driver.JobStatus) wire.Status {
+	return wire.Status{
 		State: string(st.State), ExitCode: st.ExitCode, Signal: st.Signal, Reason: st.Reason, Message: st.Message, Started: st.Started, Ended: st.Ended,
 	}
-	w, err := call[wire.Status](ctx, c.Session, wire.OpSettle, wire.JobEnd{Job: job, Status: w})
-	return statusOf(w), err
 }

@@ -73,6 +73,13 @@ func (d dialed) SetReadDeadline(t time.Time) error  { return d.mux.SetReadDeadli
 func (d dialed) SetWriteDeadline(t time.Time) error { return d.mux.SetWriteDeadline(t) }
 func (d dialed) CloseWrite() error                  { return d.End() }
 
+// Close ends the connection, and whoever reads or writes there goes on: the multiplexer alone waits minutes for the
+// other side.
+func (d dialed) Close() error {
+	_ = d.mux.SetDeadline(longAgo())
+	return d.stream.Close()
+}
+
 // FS implements driver.Host.
 func (c *Conn) FS() driver.FS { return files{c} }
 

@@ -28,7 +28,8 @@ type handle struct {
 	Job string `json:"job"`
 }
 
-func handleOf(job string) (driver.Handle, error) {
+// HandleOf returns the handle of a job that an agent has.
+func HandleOf(job string) (driver.Handle, error) {
 	b, err := json.Marshal(handle{Job: job})
 	return driver.Handle{Version: handleVersion, Data: b}, err
 }
@@ -48,7 +49,12 @@ func refOf(h driver.Handle) (wire.JobRef, error) {
 
 // Start implements driver.Runner. Files that a call sent before it failed need not be sent again.
 func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error) {
-	if err := checkText(job); err != nil {
+	return c.StartArray(ctx, job, "")
+}
+
+// StartArray is Start of a job that runs elsewhere as many tasks, whose indexes are given as wire.Indexes; "": it has none.
+func (c *Conn) StartArray(ctx context.Context, job driver.Job, tasks string) (driver.Handle, error) {
+	if err := CheckText(job); err != nil {
 		return driver.Handle{}, err
 	}
 	code, err := codeOf(ctx, job.Files)
@@ -57,7 +63,7 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	}
 	j := jobOf(job)
 	j.Manifest = code.hash
-	j.Elsewhere = c.Elsewhere
+	j.Elsewhere, j.Array = c.Elsewhere, tasks
 	_, err = call[wire.Empty](ctx, c.Session, wire.OpStart, j)
 	if fault.ReasonOf(err) == "FilesMissing" {
 		if err = c.send(ctx, code); err == nil {
@@ -67,7 +73,7 @@ func (c *Conn) Start(ctx context.Context, job driver.Job) (driver.Handle, error)
 	if err != nil {
 		return driver.Handle{}, err
 	}
-	return handleOf(job.ID)
+	return HandleOf(job.ID)
 }
 
 func jobOf(job driver.Job) wire.Job {
@@ -82,8 +88,8 @@ func jobOf(job driver.Job) wire.Job {
 	return j
 }
 
-// checkText refuses what a process cannot be given, or the channel would change.
-func checkText(job driver.Job) error {
+// CheckText refuses what a process cannot be given, or the channel would change.
+func CheckText(job driver.Job) error {
 	bad := func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) }
 	for i, w := range job.Command {
 		if bad(w) {
@@ -127,6 +133,19 @@ func statusOf(st wire.Status) driver.JobStatus {
 	}
 }
 
+// Leaving is the Reason of a run that failed while its machine was being ended: see wire.Leaving.
+const Leaving = wire.Leaving
+
+// Ended reads what a job's supervisor wrote of its end (exit.json), where a kind has that by another way.
+func Ended(text []byte) (st driver.JobStatus, ok bool) {
+	var w wire.Status
+	if json.Unmarshal(text, &w) != nil {
+		return st, false
+	}
+	st = statusOf(w)
+	return st, st.State.Final()
+}
+
 // Cancel implements driver.Runner.
 func (c *Conn) Cancel(ctx context.Context, h driver.Handle) error {
 	return c.order(ctx, wire.OpCancel, h)
@@ -136,6 +155,16 @@ func (c *Conn) Cancel(ctx context.Context, h driver.Handle) error {
 // "JobActive".
 func (c *Conn) Release(ctx context.Context, h driver.Handle) error {
 	return c.order(ctx, wire.OpRelease, h)
+}
+
+// Sent fails with fault.Unavailable, Reason "WritesWaiting", while something that an ended job has logged is still on
+// its way to the server. Release asks that itself; this is for kinds that end the place of the job instead.
+func (c *Conn) Sent(ctx context.Context, h driver.Handle) error {
+	err := c.order(ctx, wire.OpSent, h)
+	if fault.ReasonOf(err) == "AgentTooOld" {
+		return nil // it keeps nothing
+	}
+	return err
 }
 
 func (c *Conn) order(ctx context.Context, op string, h driver.Handle) error {
@@ -149,7 +178,8 @@ func (c *Conn) order(ctx context.Context, op string, h driver.Handle) error {
 // watchPause is between two agents that died.
 const watchPause = time.Second
 
-// Watch implements driver.Watcher. It goes on with the next agent where one dies.
+// Watch implements driver.Watcher. It goes on with the next agent where one dies, and starts none where it was ended
+// on purpose.
 func (c *Conn) Watch(ctx context.Context, changed func(jobID string)) error {
 	for {
 		err := c.watch(ctx, changed)
@@ -168,7 +198,7 @@ func (c *Conn) Watch(ctx context.Context, changed func(jobID string)) error {
 }
 
 func (c *Conn) watch(ctx context.Context, changed func(jobID string)) error {
-	st, err := c.converse(ctx, wire.OpWatch, wire.Empty{})
+	st, err := c.converseBy(ctx, c.listen, wire.OpWatch, wire.Empty{})
 	if err != nil {
 		return err
 	}
@@ -242,7 +272,7 @@ func (c *Conn) Clean(ctx context.Context, dryRun bool) ([]driver.Item, error) {
 	items, err := call[[]wire.Item](ctx, c.Session, wire.OpClean, wire.Clean{DryRun: dryRun})
 	list := make([]driver.Item, len(items))
 	for i, it := range items {
-		list[i] = driver.Item(it)
+		list[i] = driver.Item{Type: it.Type, Name: it.Name, Bytes: it.Bytes, Removed: it.Removed, End: it.End, GPUs: it.GPUs, Memory: it.Memory}
 	}
 	return list, err
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/uvx"
 )
 
 // routes are the builds that run, with the hosts that each one's definition names. Only builds are connected, and

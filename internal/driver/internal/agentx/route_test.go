@@ -16,8 +16,8 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/uvx"
 )
 
 // asking is an agent that answers what builds need, and can ask.

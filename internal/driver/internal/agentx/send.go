@@ -63,14 +63,14 @@ func (c *Conn) send(ctx context.Context, from code) error {
 		if err != nil || len(lacking.Hashes) == 0 {
 			return err
 		}
-		if _, err = within(ctx, func() (struct{}, error) { return struct{}{}, c.sendNow(ctx, from, lacking.Hashes) }, nil); err != nil {
+		if _, err = within(ctx, func() (struct{}, error) { return struct{}{}, c.sendNow(ctx, from, lacking) }, nil); err != nil {
 			return err
 		}
 	}
 	return nil // starting the job says what is still not there
 }
 
-func (c *Conn) sendNow(ctx context.Context, from driver.Files, hashes []string) error {
+func (c *Conn) sendNow(ctx context.Context, from driver.Files, lacking wire.Hashes) error {
 	ch, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -80,18 +80,18 @@ func (c *Conn) sendNow(ctx context.Context, from driver.Files, hashes []string) 
 		return asFault(ctx, err)
 	}
 	defer st.Close()
-	return asFault(ctx, put(ctx, st, from, hashes))
+	return asFault(ctx, put(ctx, st, from, lacking))
 }
 
 // put sends the files. The agent may refuse at any time, so its answer is read meanwhile.
-func put(ctx context.Context, st *stream, from driver.Files, hashes []string) error {
+func put(ctx context.Context, st *stream, from driver.Files, lacking wire.Hashes) error {
 	answer := make(chan error, 1)
 	go func() {
 		err := st.Recv(&wire.Empty{})
 		_ = st.mux.SetWriteDeadline(longAgo())
 		answer <- err
 	}()
-	if err := putAll(ctx, st, from, hashes); err != nil {
+	if err := putAll(ctx, st, from, lacking); err != nil {
 		select {
 		case refused := <-answer:
 			if refused != nil {
@@ -104,30 +104,43 @@ func put(ctx context.Context, st *stream, from driver.Files, hashes []string) er
 	return <-answer
 }
 
-func putAll(ctx context.Context, st *stream, from driver.Files, hashes []string) error {
-	for _, h := range hashes {
-		if err := putOne(ctx, st, from, h); err != nil {
+func putAll(ctx context.Context, st *stream, from driver.Files, lacking wire.Hashes) error {
+	for _, h := range lacking.Hashes {
+		if err := putOne(ctx, st, from, wire.PutFile{Hash: h, Offset: lacking.Begun[h]}); err != nil {
 			return err
 		}
 	}
 	return st.End()
 }
 
-func putOne(ctx context.Context, st *stream, from driver.Files, hash string) error {
-	r, err := from.OpenHash(ctx, hash)
+func putOne(ctx context.Context, st *stream, from driver.Files, p wire.PutFile) error {
+	r, err := from.OpenHash(ctx, p.Hash)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := st.Send(wire.PutFile{Hash: hash}); err != nil {
+	if err := st.Send(p); err != nil {
 		return err
 	}
-	readErr, err := st.CopyBody(r)
+	readErr := skip(r, p.Offset)
+	if readErr == nil {
+		readErr, err = st.CopyBody(r)
+	}
 	if readErr != nil {
 		return &fault.Error{
 			Code: fault.Unavailable, Reason: "SnapshotUnreadable", What: "the code of the run cannot be sent",
 			Why: "a file of its snapshot cannot be read", Fix: "look into the server's log, and check its disk", Err: readErr,
 		}
+	}
+	return err
+}
+
+// skip leaves out what has come already.
+func skip(r io.Reader, offset int64) (err error) {
+	if s, ok := r.(io.Seeker); ok {
+		_, err = s.Seek(offset, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, r, offset)
 	}
 	return err
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/zaffre-ml/zaffre/internal/agent/wire"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/uvx"
 )
 
 // Starter starts the agent on the target and returns its standard input and output. Close ends the
@@ -44,6 +44,7 @@ type Session struct {
 	failed  error         // why the last start failed
 	until   time.Time     // before that it is not tried again
 	backoff time.Duration // the last pause
+	left    bool          // the agent was ended on purpose, and nobody who needs one came since
 	closed  bool
 }
 
@@ -74,7 +75,18 @@ func (s *Session) Close() error {
 // HangUp ends the agent. The next call starts one again.
 func (s *Session) HangUp() { _ = s.Without(func() error { return nil }) }
 
-// Without ends the agent, and starts none before f has returned.
+// Retry has the next call start the agent, however lately that failed: for who knows that the target answers again.
+func (s *Session) Retry() {
+	select {
+	case s.gate <- struct{}{}:
+		s.until, s.backoff = time.Time{}, 0
+		<-s.gate
+	default: // it is being started at this moment
+	}
+}
+
+// Without ends the agent, and starts none before f has returned. After that who only listens starts none: f may have
+// removed what it would bring back.
 func (s *Session) Without(f func() error) error {
 	s.gate <- struct{}{}
 	defer func() { <-s.gate }()
@@ -82,6 +94,7 @@ func (s *Session) Without(f func() error) error {
 		_ = s.channel.mux.Close()
 		s.channel = nil
 	}
+	s.left = true
 	return f()
 }
 
@@ -95,7 +108,12 @@ func (s *Session) Hello(ctx context.Context) (wire.Hello, error) {
 }
 
 // open returns the channel to a live agent.
-func (s *Session) open(ctx context.Context) (*channel, error) {
+func (s *Session) open(ctx context.Context) (*channel, error) { return s.opened(ctx, false) }
+
+// listen is open of who has nothing to do for an agent that was ended on purpose.
+func (s *Session) listen(ctx context.Context) (*channel, error) { return s.opened(ctx, true) }
+
+func (s *Session) opened(ctx context.Context, listens bool) (*channel, error) {
 	select {
 	case s.gate <- struct{}{}:
 	case <-ctx.Done():
@@ -107,6 +125,8 @@ func (s *Session) open(ctx context.Context) (*channel, error) {
 		return nil, goneFault(errors.New("the connection was closed"))
 	case s.channel != nil && !s.channel.mux.IsClosed():
 		return s.channel, nil
+	case s.left && listens:
+		return nil, goneFault(errors.New("it was ended"))
 	case time.Now().Before(s.until):
 		return nil, s.failed
 	}
@@ -119,7 +139,7 @@ func (s *Session) open(ctx context.Context) (*channel, error) {
 		}
 		return nil, err
 	}
-	s.channel, s.failed, s.backoff = c, nil, 0
+	s.channel, s.failed, s.backoff, s.left = c, nil, 0, false
 	return c, nil
 }
 
@@ -244,12 +264,16 @@ func callNow[Out any](ctx context.Context, s *Session, op string, in any) (Out, 
 
 // converse opens a conversation and hears that it was accepted.
 func (s *Session) converse(ctx context.Context, op string, in any) (*stream, error) {
-	return within(ctx, func() (*stream, error) { return s.converseNow(ctx, op, in) }, func(st *stream) { st.Close() })
+	return s.converseBy(ctx, s.open, op, in)
 }
 
-func (s *Session) converseNow(ctx context.Context, op string, in any) (*stream, error) {
+func (s *Session) converseBy(ctx context.Context, open func(context.Context) (*channel, error), op string, in any) (*stream, error) {
+	return within(ctx, func() (*stream, error) { return converseNow(ctx, open, op, in) }, func(st *stream) { st.Close() })
+}
+
+func converseNow(ctx context.Context, open func(context.Context) (*channel, error), op string, in any) (*stream, error) {
 	for again := true; ; again = false {
-		c, err := s.open(ctx)
+		c, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -64,7 +64,7 @@ func TestBlackHole(t *testing.T) {
 		begin := time.Now()
 		_, err := c.Poll(ctx, job)
 		cancel()
-		if fault.CodeOf(err) != fault.Unavailable || time.Since(begin) > 5*time.Second {
+		if fault.CodeOf(err) != fault.Unavailable || time.Since(begin) > time.Minute {
 			t.Errorf("Poll = %v after %s, want it unavailable after 50 ms", err, time.Since(begin))
 		}
 	}
@@ -179,5 +179,81 @@ func TestLogCutShort(t *testing.T) {
 	b, err := io.ReadAll(r)
 	if string(b) != "half" || fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("the log is %q, %v, want its half and Unavailable", b, err)
+	}
+}
+
+// TestDialClosed: who reads from a connection at whose other end nobody says anything goes on when it is closed.
+func TestDialClosed(t *testing.T) {
+	t.Parallel()
+	silent := make(chan struct{})
+	defer close(silent)
+	c := &agentx.Conn{Session: agentx.NewSession(peer(map[string]func(*wire.Stream){
+		wire.OpHello: hello,
+		wire.OpDial:  func(s *wire.Stream) { _ = s.Send(wire.Empty{}); <-silent },
+	}))}
+	defer c.Close()
+	conn, err := c.Dial(t.Context(), "tcp", "nobody:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error)
+	go func() {
+		_, err := conn.Read(make([]byte, 1))
+		read <- err
+	}()
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-read:
+		if err == nil {
+			t.Error("something was read")
+		}
+	case <-time.After(time.Minute):
+		t.Error("it reads on")
+	}
+}
+
+// TestWhoListensStartsNoAgent: what was taken away with the agent, a watch would bring back.
+func TestWhoListensStartsNoAgent(t *testing.T) {
+	t.Parallel()
+	starts := 0
+	agent := peer(map[string]func(*wire.Stream){
+		wire.OpHello: hello,
+		wire.OpPoll:  func(s *wire.Stream) { _ = s.Send(wire.Status{State: wire.JobRunning}) },
+		wire.OpWatch: func(s *wire.Stream) {
+			_ = s.Recv(&wire.Empty{}) // what it is asked with
+			_ = s.Send(wire.Empty{})
+			_ = s.Send(wire.Changed{Job: "z-1-1"})
+			_ = s.Recv(&wire.Empty{}) // until it is closed
+		},
+	})
+	c := &agentx.Conn{Session: agentx.NewSession(func(ctx context.Context) (io.ReadWriteCloser, error) {
+		starts++
+		return agent(ctx)
+	})}
+	defer c.Close()
+	watch := func(within time.Duration) (told int) {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		if err := c.Watch(ctx, func(string) { told++; cancel() }); err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+		return told
+	}
+	if told := watch(time.Minute); told != 1 || starts != 1 {
+		t.Errorf("a watch was told %d changes of %d agents, want 1 of 1", told, starts)
+	}
+	if err := c.Without(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if told := watch(100 * time.Millisecond); told != 0 || starts != 1 {
+		t.Errorf("after the agent was ended a watch was told %d changes of %d agents, want 0 of 1", told, starts)
+	}
+	if _, err := c.Poll(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	if told := watch(time.Minute); told != 1 || starts != 2 {
+		t.Errorf("once somebody needed one a watch was told %d changes of %d agents, want 1 of 2", told, starts)
 	}
 }

@@ -1,7 +1,6 @@
 package hostagent
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -32,25 +31,37 @@ const sendWithin = 5 * time.Minute
 
 // binary is the agent for one architecture.
 type binary struct {
-	bytes []byte
-	hash  string // the name of its version
+	version string
+	size    int64
+	open    func() (io.ReadCloser, error)
+	packed  []byte // by gzip; nil: it is not
 }
 
 // binaries are the agents that this build can send, by architecture. One that carries none is the agent itself.
 var binaries = sync.OnceValue(func() map[string]binary {
 	out := map[string]binary{}
 	for _, arch := range []string{"amd64", "arm64"} {
-		b, ok := carry.Binary("linux", arch)
-		if !ok && arch == runtime.GOARCH {
-			b, _ = os.ReadFile("/proc/self/exe")
-		}
-		if len(b) > 0 {
-			sum := sha256.Sum256(b)
-			out[arch] = binary{b, hex.EncodeToString(sum[:8])}
+		if a, ok := carry.For("linux", arch); ok {
+			out[arch] = binary{a.Version, a.Size, a.Open, a.Packed()}
+		} else if b, ok := itself(); ok && arch == runtime.GOARCH {
+			out[arch] = b
 		}
 	}
 	return out
 })
+
+// itself is the server's own binary.
+func itself() (binary, bool) {
+	open := func() (io.ReadCloser, error) { return os.Open("/proc/self/exe") }
+	r, err := open()
+	if err != nil {
+		return binary{}, false
+	}
+	defer r.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return binary{hex.EncodeToString(h.Sum(nil)[:8]), n, open, nil}, err == nil
+}
 
 // Start is an agentx.Starter: it starts the agent on the machine, where it is sent to first if it is not there.
 func (p Place) Start(ctx context.Context) (io.ReadWriteCloser, error) {
@@ -96,8 +107,13 @@ func (p Place) try(ctx context.Context) (io.ReadWriteCloser, string, error) {
 func (p Place) send(ctx context.Context, name string, b binary) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendWithin) // what the caller has not the time for, the next one finds
 	defer cancel()
+	in, err := b.open()
+	if err != nil {
+		return workFaultOf("the server cannot read the agent that it carries", err)
+	}
+	defer in.Close()
 	errs := &capped{}
-	exit, err := p.Script(ctx, sendScript, []string{name, strconv.Itoa(len(b.bytes))}, driver.Stdio{In: bytes.NewReader(b.bytes), Err: errs})
+	exit, err := p.Script(ctx, sendScript, []string{name, strconv.FormatInt(b.size, 10)}, driver.Stdio{In: in, Err: errs})
 	if err != nil {
 		return err
 	}
@@ -119,16 +135,34 @@ func workFaultOf(said string, err error) error {
 		Code: fault.Precondition, Reason: "AgentNotSent", What: "no run can be started on the machine",
 		Why: "the agent cannot be written below the work directory", Fix: "free space there, or see who may write; run: zaffre compute show NAME", Err: err,
 	}
+	switch {
+	case noSpace(said):
+		f.Code, f.Reason, f.Why = fault.Exhausted, "DiskFull", "no space is left for the agent below the work directory"
+	case said == "" && err == nil: // what was sent ended early, and nobody there complains
+		f.Code, f.Why = fault.Unavailable, "the agent did not arrive as a whole below the work directory"
+	}
 	if said != "" {
 		f.Evidence = []string{said}
 	}
 	return f
 }
 
+// noSpace reports whether a program said that a disk is full.
+func noSpace(said string) bool {
+	said = strings.ToLower(said)
+	return strings.Contains(said, "no space left") || strings.Contains(said, "quota exceeded")
+}
+
 // agentFault says that the agent did not come up, in the machine's own words.
 func agentFault(err error, said string) error {
 	if fault.ReasonOf(err) != "" {
 		return err
+	}
+	if noSpace(said) { // that is an answer
+		return &fault.Error{
+			Code: fault.Exhausted, Reason: "DiskFull", What: "the agent on the machine does not start", Why: "no space is left for it below the work directory",
+			Fix: "free space on the machine, or attach the target with a workDirectory on another disk", Evidence: []string{said}, Err: err,
+		}
 	}
 	f := &fault.Error{
 		Code: fault.Unavailable, Reason: "AgentNotStarted", What: "the agent on the machine does not start",

@@ -6,6 +6,7 @@ package hostagent
 import (
 	"context"
 	_ "embed"
+	"io"
 	"strings"
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
@@ -34,7 +35,7 @@ func (p Place) Script(ctx context.Context, text string, args []string, std drive
 // preamble is what comes before a script that knows of the agent.
 func (p Place) preamble() string {
 	all := binaries()
-	return "amd64=" + all["amd64"].hash + " arm64=" + all["arm64"].hash + "\n" + workScript + binaryScript
+	return "amd64=" + all["amd64"].version + " arm64=" + all["arm64"].version + "\n" + workScript + binaryScript
 }
 
 // Answer is what a script said, and how it ended.
@@ -47,7 +48,30 @@ type Answer struct {
 // Ask runs a script that says facts. In its variables "work" and "binary" stand the work directory and where the
 // agent lies; its first argument is the directory that was asked for, and args follow.
 func (p Place) Ask(ctx context.Context, text string, args ...string) (Answer, error) {
+	return p.Tell(ctx, nil, text, args...)
+}
+
+// Tell is Ask with something to read.
+func (p Place) Tell(ctx context.Context, in io.Reader, text string, args ...string) (Answer, error) {
 	out, errs := &capped{}, &capped{}
-	exit, err := p.Script(ctx, p.preamble()+text, append([]string{p.Work}, args...), driver.Stdio{Out: out, Err: errs})
+	exit, err := p.Script(ctx, p.preamble()+text, append([]string{p.Work}, args...), driver.Stdio{In: in, Out: out, Err: errs})
 	return Answer{ParseFacts(out.text.String()), exit, strings.TrimSpace(errs.text.String())}, err
+}
+
+// Fetch runs such a script for the bytes that it writes: what is beyond most is left out.
+func (p Place) Fetch(ctx context.Context, most int, text string, args ...string) (out []byte, exit int, err error) {
+	b := &bounded{most: most}
+	exit, err = p.Script(ctx, p.preamble()+text, append([]string{p.Work}, args...), driver.Stdio{Out: b})
+	return b.bytes, exit, err
+}
+
+// bounded keeps the beginning of what is written.
+type bounded struct {
+	bytes []byte
+	most  int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.bytes = append(b.bytes, p[:min(len(p), b.most-len(b.bytes))]...)
+	return len(p), nil
 }

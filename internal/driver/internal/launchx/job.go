@@ -17,10 +17,14 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/fault"
 )
 
-// launcher runs a job: see launch.py.
-//
-//go:embed launch.py
-var launcher []byte
+// The launcher runs a job: it is both files in one.
+var (
+	//go:embed place.py
+	placePy []byte
+	//go:embed launch.py
+	launchPy []byte
+	launcher = slices.Concat(placePy, []byte("\n\n"), launchPy)
+)
 
 // Launcher returns the launcher's name in the store. It changes with its text, so that a server of another version
 // does not use it.
@@ -28,6 +32,10 @@ func Launcher() string {
 	sum := sha256.Sum256(launcher)
 	return "launch/" + hex.EncodeToString(sum[:8]) + ".py"
 }
+
+// Variable is that by which the launcher is told the URL of the job's folder in a container of Azure Storage, with its
+// signature: as an argument everybody on the machine would see it.
+const Variable = "ZAFFRE_FOLDER"
 
 // JobFolder returns a job's folder in the store: the launcher's argument is where the engine sees it.
 func JobFolder(job string) string { return "jobs/" + job }
@@ -47,6 +55,7 @@ type spec struct {
 	Files   []carriedFile     `json:"files"`
 	Timeout float64           `json:"timeout"` // seconds; 0: none
 	Grace   float64           `json:"grace"`   // seconds
+	Python  string            `json:"python"`  // see Folder.Python
 	Asks    bool              `json:"asks"`    // it looks whether it is asked to end, and whether the engine is there
 }
 
@@ -88,9 +97,12 @@ func (f *Folder) Prepare(ctx context.Context, job driver.Job) error {
 	if err := f.carryLauncher(ctx); err != nil {
 		return err
 	}
-	s := spec{Command: job.Command, Dir: job.Dir, Env: job.Env, Files: files, Timeout: job.Timeout.Seconds(), Grace: grace.Seconds(), Asks: f.Asks}
+	s := spec{Command: job.Command, Dir: job.Dir, Env: job.Env, Files: files, Timeout: job.Timeout.Seconds(), Grace: grace.Seconds(), Python: f.Python, Asks: f.Asks}
 	if job.Grace > 0 {
 		s.Grace = job.Grace.Seconds()
+	}
+	if f.Python != "" && job.Runtime.Python != "" {
+		s.Python = job.Runtime.Python
 	}
 	return f.PutJSON(ctx, path.Join(JobFolder(job.ID), specName), s)
 }

@@ -1,9 +1,10 @@
 """Runs one job of zaffre where an engine starts it. Its argument is the job's folder: a path, or the URL by which it is read.
+Without one the variable ZAFFRE_FOLDER has the folder's URL in a container of Azure Storage, signed, by which it is written too.
 
 The folder has spec.json, which says what to run. What is left there: began, with the time; the log, in pieces named by
 the offsets at which they begin; the files of outputs and logs; and last end.json, which says how the job ended. By URL
-nothing is left. A Python script runs in this process, so that it finds the engine's Spark; every other command is a
-process of its own.
+nothing is left. A Python script runs in this process, so that it finds the engine's Spark, unless the job names an
+interpreter; every other command is a process of its own.
 """
 import fcntl
 import json
@@ -18,12 +19,11 @@ import tempfile
 import threading
 import time
 import traceback
-import urllib.parse
-import urllib.request
 import zipfile
 
 PIECE = 1 << 20  # bytes of the log after which a piece is written at once: what one request reads
-LOOK = 0.5  # seconds between looks at what should end the job
+UNSENT = 64 << 20  # bytes of a log that cannot be written, after which the task's own output is all there is
+AGAIN = 75  # exit code of a copy of a job that began before: its first machine was taken away
 LINK, LINKED = 0o170000, 0o120000
 KEPT = ("outputs", "logs")
 
@@ -32,52 +32,13 @@ class Missing(Exception):
     """Why the command cannot be started."""
 
 
-def write(path, data):
-    """Writes a whole file, anew: some engines' files know no appending, and it may be another user's."""
-    with open(path + ".part", "wb") as f:
-        f.write(data)
-    os.replace(path + ".part", path)
-
-
-class Place:
-    """The job's folder."""
-
-    def __init__(self, where):
-        self.where, self.remote = where, where.startswith(("http://", "https://"))
-
-    def path(self, name):
-        return os.path.join(self.where, name)
-
-    def read(self, name):
-        if not self.remote:
-            with open(self.path(name), "rb") as f:
-                return f.read()
-        with urllib.request.urlopen(urllib.parse.urljoin(self.where + "/", name)) as f:
-            return f.read()
-
-    def write(self, name, data):
-        if not self.remote:
-            write(self.path(name), data)
-
-    def pack(self, name, work):
-        """Returns the path of a pack of code."""
-        name = "../../packs/" + name + ".zip"
-        if not self.remote:
-            return self.path(name)
-        path = os.path.join(work, os.path.basename(name))
-        write(path, self.read(name))
-        return path
-
-
 class Log(threading.Thread):
     """Carries what this process and its children write to the task's own output, and to the log."""
 
-    def __init__(self, folder):
+    def __init__(self, keep):
         super().__init__(daemon=True)
-        self.folder, self.offset, self.buffer = folder, 0, b""
+        self.keep, self.offset, self.buffer = keep, 0, b""  # keep writes a piece; None: there is nowhere to write
         self.began = self.written = time.monotonic()
-        if folder:
-            os.makedirs(folder, exist_ok=True)
         self.out, (self.source, sink) = os.dup(1), os.pipe()
         os.dup2(sink, 1)
         os.dup2(sink, 2)
@@ -105,13 +66,17 @@ class Log(threading.Thread):
             data = data[os.write(self.out, data):]
 
     def flush(self):
+        """Writes what there is. What cannot be written now is kept for later, unless it is too much."""
+        if not self.keep or len(self.buffer) > UNSENT:
+            self.keep, self.buffer = None, b""
+        try:
+            while self.buffer:
+                piece = self.buffer[:PIECE]
+                self.keep("%020d" % self.offset, piece)
+                self.offset, self.buffer = self.offset + len(piece), self.buffer[len(piece):]
+        except OSError:
+            pass
         self.written = time.monotonic()
-        if not self.folder:
-            self.buffer = b""
-        while self.buffer:
-            piece, self.buffer = self.buffer[:PIECE], self.buffer[PIECE:]
-            write(os.path.join(self.folder, "%020d" % self.offset), piece)
-            self.offset += len(piece)
 
     def close(self):
         """Ends without waiting for children that hold the output open."""
@@ -222,16 +187,16 @@ class Job:
 
     def watch(self):
         end = time.monotonic() + self.spec["timeout"] if self.spec.get("timeout") else None
-        while not self.over.wait(LOOK if end is None else max(0, min(LOOK, end - time.monotonic()))):
+        while not self.over.wait(self.place.LOOK if end is None else max(0, min(self.place.LOOK, end - time.monotonic()))):
             if end is not None and time.monotonic() >= end:
                 return self.stop("timed_out")
             if not self.spec.get("asks"):
                 continue
-            if os.getppid() != self.parent:
+            if self.place.CHILD and os.getppid() != self.parent:
                 self.kill(signal.SIGKILL)
                 self.work.remove()
                 os._exit(1)
-            if os.path.exists(self.place.path("cancel")):
+            if self.place.asked():
                 return self.stop("canceled")
 
     def stop(self, why):
@@ -262,7 +227,7 @@ class Job:
     def process(self, argv):
         """Runs a program, and returns its end."""
         if argv[0] in ("python", "python3"):
-            argv = [sys.executable] + argv[1:]
+            argv = [self.spec.get("python") or sys.executable] + argv[1:]
         try:
             self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
         except OSError as e:
@@ -279,7 +244,7 @@ class Job:
         try:
             os.chdir(os.path.join(self.code, self.spec["dir"]))
             run = script(self.spec["command"])
-            return {"exit": inside(run)} if run else self.process(self.spec["command"])
+            return {"exit": inside(run)} if run and not self.spec.get("python") else self.process(self.spec["command"])
         except Missing as e:
             return {"missing": str(e)}
         except OSError as e:
@@ -298,15 +263,14 @@ class Job:
                 end = {self.why: True}
             end["at"] = time.time()
             if not self.place.remote:
-                end["outputs"] = keep(self.code, self.place.path("out"))
+                end["outputs"] = keep(self.code, self.place)
             self.work.remove()
             self.place.write("end.json", json.dumps(end).encode())
 
 
-def keep(code, folder):
+def keep(code, place):
     """Copies what is to be kept, under plain names: the workspace does not take every name."""
     kept = []
-    os.makedirs(folder, exist_ok=True)
     for top in KEPT:
         for where, _, names in os.walk(os.path.join(code, top)):
             for name in names:
@@ -314,13 +278,14 @@ def keep(code, folder):
                 if os.path.islink(path) or not os.path.isfile(path):
                     continue
                 number, info = str(len(kept)), os.stat(path)
-                shutil.copyfile(path, os.path.join(folder, number))
+                place.copy(path, "out/" + number)
                 kept.append({"path": os.path.relpath(path, code).replace(os.sep, "/"), "file": number, "size": info.st_size, "mode": info.st_mode & 0o777})
     return kept
 
 
 def main(where):
-    place = Place(where)
+    place = Place(where) if where else Container(os.environ.pop("ZAFFRE_FOLDER"))
+    place.begin()
     spec = json.loads(place.read("spec.json").decode())
     place.write("spec.json", b"{}")  # the variables may be secret, and are needed no more
     work = Work()
@@ -328,10 +293,9 @@ def main(where):
     for top in KEPT:
         os.makedirs(os.path.join(code, top))
     unpack(spec["files"] or [], place, work.path, code)
-    log = Log(None if place.remote else place.path("log"))
+    log = Log(place.folder("log"))
     log.start()
     job = Job(place, spec, work, code, log)
-    place.write("began", b"%.3f" % time.time())
     threading.Thread(target=job.watch, daemon=True).start()
     end = job.perform()
     job.finish(end)
@@ -340,4 +304,8 @@ def main(where):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1] if len(sys.argv) > 1 else None)
+    except Began:
+        print("this job began before, on another machine: it is not begun again", file=sys.stderr)
+        sys.exit(AGAIN)

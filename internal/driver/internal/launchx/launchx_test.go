@@ -99,7 +99,7 @@ func startIn(t *testing.T, tmp string, j driver.Job) *launch {
 // until waits until the folder says what ok takes.
 func (l *launch) until(ok func(launchx.Job) bool) launchx.Job {
 	l.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for {
 		j, err := l.Look(l.Context(), l.job.ID)
 		if err != nil {
@@ -179,23 +179,26 @@ func TestAskedToEnd(t *testing.T) {
 	t.Parallel()
 	const kept = "open('outputs/x', 'w').write('y'); print('ready', flush=True)\n"
 	for name, tt := range map[string]struct {
-		job  driver.Job
-		says string
+		job      driver.Job
+		says     string
+		stubborn bool
 	}{
-		"a script":            {python(kept + "import time; time.sleep(60)"), "ready\n"},
-		"one that catches it": {python("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('caught'), sys.exit(0)))\n" + kept + "time.sleep(60)"), "ready\ncaught\n"},
-		"one that ignores it": {python("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + kept + "time.sleep(60)"), "ready\n"},
-		"a program":           {driver.Job{Command: []string{"sh", "-c", "exec 2>/dev/null; trap 'echo caught; exit 0' TERM; echo y > outputs/x; echo ready; while :; do sleep .1; done"}}, "ready\ncaught\n"},
-		"a program, stubborn": {driver.Job{Command: []string{"sh", "-c", "trap '' TERM; echo y > outputs/x; echo ready; while :; do sleep .1; done"}}, "ready\n"},
+		"a script":            {python(kept + "import time; time.sleep(60)"), "ready\n", false},
+		"one that catches it": {python("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('caught'), sys.exit(0)))\n" + kept + "time.sleep(60)"), "ready\ncaught\n", false},
+		"one that ignores it": {python("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + kept + "time.sleep(60)"), "ready\n", true},
+		"a program":           {driver.Job{Command: []string{"sh", "-c", "exec 2>/dev/null; trap 'echo caught; exit 0' TERM; echo y > outputs/x; echo ready; while :; do sleep .1; done"}}, "ready\ncaught\n", false},
+		"a program, stubborn": {driver.Job{Command: []string{"sh", "-c", "trap '' TERM; echo y > outputs/x; echo ready; while :; do sleep .1; done"}}, "ready\n", true},
 		"a script, by its time": {func() driver.Job {
 			j := python(kept + "import time; time.sleep(60)")
-			j.Timeout = time.Second
+			j.Timeout = 10 * time.Second
 			return j
-		}(), "ready\n"},
+		}(), "ready\n", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tt.job.Grace = 300 * time.Millisecond
+			if tt.job.Grace = time.Minute; tt.stubborn {
+				tt.job.Grace = 300 * time.Millisecond
+			}
 			l := start(t, tt.job)
 			want := driver.JobCanceled
 			if tt.job.Timeout > 0 {
@@ -243,15 +246,19 @@ func TestTheEngineDies(t *testing.T) {
 // TestWhatAKilledOneLeft is removed by the next, and what is in use is not.
 func TestWhatAKilledOneLeft(t *testing.T) {
 	t.Parallel()
+	leave := filepath.Join(t.TempDir(), "leave")
 	first := start(t, python("import os; os.kill(os.getpid(), 9)"))
 	<-first.done
 	first.leaves(1)
-	second := startIn(t, first.tmp, python("import time; print('ready', flush=True); time.sleep(2)"))
+	second := startIn(t, first.tmp, python("import os, time; print('ready', flush=True)\nwhile not os.path.exists('"+leave+"'): time.sleep(.05)"))
 	second.says("ready")
 	second.leaves(1)
 	third := startIn(t, first.tmp, python("print('fine')"))
 	if st := third.end(); st.State != driver.JobDone {
 		t.Errorf("the third is %+v", st)
+	}
+	if err := os.WriteFile(leave, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	if st := second.end(); st.State != driver.JobDone {
 		t.Errorf("the second is %+v: %s", st, second.log())

@@ -38,7 +38,7 @@ type Entry struct {
 //	packs/<name>.zip, .json  code by hash
 //	runs/<run>/<attempt>     attempts that were started
 //	jobs/<job>/spec.json     what to do; its presence says that the job is ours
-//	jobs/<job>/began         when the launcher began
+//	jobs/<job>/began         when the launcher began: its first, and in a container only one may
 //	jobs/<job>/log/<offset>  the log, in pieces
 //	jobs/<job>/out/<number>  the outputs
 //	jobs/<job>/end.json      how it ended, and the outputs' names
@@ -50,6 +50,9 @@ type Folder struct {
 	// Asks has the launcher look for AskToEnd, and for the end of the process that started it: where the
 	// engine does not end jobs by itself.
 	Asks bool
+	// Python is by what a Python command of a job that names no interpreter of its own is run, in a process of its own.
+	// "": the launcher runs it itself, where the engine's Spark is.
+	Python string
 
 	mu      sync.Mutex
 	packs   map[string][]string // hashes in each pack, by its name

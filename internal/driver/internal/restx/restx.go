@@ -28,7 +28,9 @@ const (
 type Client struct {
 	Base *url.URL
 	Auth func(http.Header) // puts the credentials into a request; nil: there are none
-	// Option is the flag that says where the service is, for what to do about it: "url".
+	// Sign signs a request that is otherwise whole, each time that it is sent; nil: it is not signed.
+	Sign func(*http.Request)
+	// Option is the flag that says where the service is, for what to do about it: "url", or "url-file" of a secret.
 	Option string
 	http   *http.Client
 }
@@ -44,6 +46,17 @@ func New(base *url.URL, option string, auth func(http.Header)) *Client {
 			ResponseHeaderTimeout: headerWithin, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
 		},
 	}}
+}
+
+// NewSigned returns a client that signs its requests. They go by HTTP/1.1, where a request without body says the length
+// that was signed.
+func NewSigned(base *url.URL, option string, sign func(*http.Request)) *Client {
+	c := New(base, option, nil)
+	c.Sign = sign
+	one := new(http.Protocols)
+	one.SetHTTP1(true)
+	c.http.Transport.(*http.Transport).Protocols = one
+	return c
 }
 
 // Close closes the connections that are idle.
@@ -153,12 +166,19 @@ func (c *Client) send(ctx context.Context, q Call) (*Answer, error) {
 	for k, v := range q.Header {
 		r.Header[k] = v
 	}
-	if q.JSON != nil {
+	if q.JSON != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("User-Agent", "zaffre")
 	if c.Auth != nil {
 		c.Auth(r.Header)
+	}
+	if c.Sign != nil {
+		if r.Body == nil {
+			r.Body = http.NoBody
+		}
+		r.TransferEncoding = []string{"identity"} // so that a length of 0 is sent too
+		c.Sign(r)
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
@@ -188,6 +208,8 @@ func (q Call) open() (io.Reader, int64, error) {
 	case q.JSON != nil:
 		b, err := json.Marshal(q.JSON)
 		return bytes.NewReader(b), int64(len(b)), err
+	case q.Body != nil && q.Size == 0:
+		return http.NoBody, 0, nil // of another reader the length would not be known
 	case q.Body != nil:
 		r, err := q.Body()
 		return r, q.Size, err

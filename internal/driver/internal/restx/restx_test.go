@@ -114,11 +114,12 @@ func TestWhatIsTriedAgain(t *testing.T) {
 
 func TestTheDeadlineHolds(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	c := client(t, &script{statuses: []int{503}, after: "18"})
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	begin := time.Now()
-	_, err := client(t, &script{statuses: []int{503}}).Do(ctx, restx.Call{Method: http.MethodGet, Path: "/x"})
-	if fault.ReasonOf(err) != "ServiceUnavailable" || time.Since(begin) > 2*time.Second {
+	_, err := c.Do(ctx, restx.Call{Method: http.MethodGet, Path: "/x"})
+	if fault.ReasonOf(err) != "ServiceUnavailable" || time.Since(begin) > 15*time.Second {
 		t.Errorf("after %s: %v", time.Since(begin), err)
 	}
 }
@@ -154,6 +155,47 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	b, err := io.ReadAll(a.Body)
 	if string(b) != "half" || fault.CodeOf(err) != fault.Unavailable || fault.ReasonOf(err) != "ConnectionLost" || errors.Is(err, io.EOF) {
 		t.Errorf("it read %q, %v", b, err)
+	}
+}
+
+// TestWhatIsSigned is what is sent: with a length, though it be 0.
+func TestWhatIsSigned(t *testing.T) {
+	t.Parallel()
+	var got []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Method+" "+r.Header.Get("Content-Length")+" "+strings.Join(r.TransferEncoding, ",")+" "+r.Header.Get("Signed")+" "+r.Header.Get("Content-Type"))
+	}))
+	t.Cleanup(srv.Close)
+	u, _ := url.Parse(srv.URL)
+	c := restx.NewSigned(u, "url", func(r *http.Request) { r.Header.Set("Signed", r.URL.RawQuery) })
+	t.Cleanup(c.Close)
+	empty := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("")), nil }
+	for _, q := range []restx.Call{
+		{Method: "GET"},
+		{Method: "DELETE", Query: url.Values{"a": {"b"}}},
+		{Method: "POST"},
+		{Method: "PUT", Body: empty},
+		{Method: "POST", JSON: 1, Header: http.Header{"Content-Type": {"application/json; odata=x"}}},
+	} {
+		a, err := c.Do(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+	}
+	want := []string{"GET    ", "DELETE 0  a=b ", "POST 0   ", "PUT 0   ", "POST 1   application/json; odata=x"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestATokenInAURL is not told where nobody answers.
+func TestATokenInAURL(t *testing.T) {
+	t.Parallel()
+	u, _ := url.Parse("http://127.0.0.1:1")
+	_, err := restx.New(u, "url-file", nil).Do(t.Context(), restx.Call{Method: http.MethodGet, Path: "/", Query: url.Values{"sig": {"canary"}}})
+	if f := fault.From(err); f == nil || f.Reason != "ConnectionRefused" || strings.Contains(err.Error(), "canary") || !strings.HasSuffix(f.Fix, "--url-file FILE") {
+		t.Errorf("the fault is %+v", f)
 	}
 }
 

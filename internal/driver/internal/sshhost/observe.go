@@ -26,6 +26,7 @@ func (c *Conn) Observe(ctx context.Context) (driver.Observation, error) {
 	if err != nil {
 		return l.Seen(), err
 	}
+	c.Retry()
 	if err := l.Machine(ctx, c.Place); err != nil {
 		return l.Seen(), err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/agentx"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/hostagent"
 	"github.com/zaffre-ml/zaffre/internal/driver/internal/sshx"
-	"github.com/zaffre-ml/zaffre/internal/driver/internal/uvx"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/internal/uvx"
 )
 
 // PinHostKey is the name under which the host key that was seen is kept: see driver.Observation.Pin.

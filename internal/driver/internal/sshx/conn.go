@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -18,7 +19,8 @@ import (
 // from then on.
 type Conn struct {
 	config Config
-	gate   chan struct{} // held while the fields below are read or changed
+	down   atomic.Pointer[error] // why the last try failed; nil: it did not
+	gate   chan struct{}         // held while the fields below are read or changed
 
 	live    *link
 	pinned  ssh.PublicKey
@@ -56,9 +58,23 @@ func (c *Conn) lock(ctx context.Context) error {
 	}
 }
 
+// enter is lock for who has no need to wait: while somebody tries a machine that did not answer the last time, it hears
+// so at once. Else each job on a machine that is away would hold a worker for as long as a try takes.
+func (c *Conn) enter(ctx context.Context) error {
+	select {
+	case c.gate <- struct{}{}:
+		return nil
+	default:
+	}
+	if down := c.down.Load(); down != nil {
+		return *down
+	}
+	return c.lock(ctx)
+}
+
 // open returns a live connection.
 func (c *Conn) open(ctx context.Context) (*link, error) {
-	if err := c.lock(ctx); err != nil {
+	if err := c.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer func() { <-c.gate }()
@@ -128,6 +144,8 @@ func (c *Conn) renew(ctx context.Context) (*link, *trace, error) {
 		c.until, c.failed = time.Now().Add(c.backoff/2+rand.N(c.backoff)), err
 		if ctx.Err() != nil {
 			c.until = time.Time{} // the caller's haste is not the machine's fault
+		} else {
+			c.down.Store(&err)
 		}
 		if r := fault.ReasonOf(err); c.live != nil && (r == "HostKeyChanged" || r == "HostKeyRefused" || r == "HostCertificateRefused") {
 			c.live.close() // nothing goes on until somebody has looked into it
@@ -139,6 +157,7 @@ func (c *Conn) renew(ctx context.Context) (*link, *trace, error) {
 		c.live.retire()
 	}
 	c.live, c.pinned, c.failed, c.backoff, c.until = l, l.seen.Key, nil, 0, time.Time{}
+	c.down.Store(nil)
 	return l, t, nil
 }
 

@@ -45,7 +45,7 @@ func vm(t testing.TB) sshx.Config {
 		t.Fatal(err)
 	}
 	return sshx.Config{
-		Address: host, Port: n, User: os.Getenv("ENGINES_VM_USER"), Login: sshx.Login{Key: string(key)}, Timeout: 5 * time.Second,
+		Address: host, Port: n, User: os.Getenv("ENGINES_VM_USER"), Login: sshx.Login{Key: string(key)}, Timeout: time.Minute,
 	}
 }
 
@@ -83,7 +83,7 @@ func TestExec(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
-			exit, err := c.Exec(within(t, 20*time.Second), tc.argv, driver.Stdio{In: strings.NewReader(tc.in), Out: &out, Err: &errs})
+			exit, err := c.Exec(within(t, 2*time.Minute), tc.argv, driver.Stdio{In: strings.NewReader(tc.in), Out: &out, Err: &errs})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,11 +98,11 @@ func TestExecOfNothing(t *testing.T) {
 	t.Parallel()
 	c := open(t, vm(t))
 	for _, argv := range [][]string{{"/no/such/command"}, {"no-such-command", "x"}} {
-		if _, err := c.Exec(within(t, 20*time.Second), argv, driver.Stdio{}); fault.ReasonOf(err) != "ProgramMissing" {
+		if _, err := c.Exec(within(t, 2*time.Minute), argv, driver.Stdio{}); fault.ReasonOf(err) != "ProgramMissing" {
 			t.Errorf("%q: %v", argv, err)
 		}
 	}
-	if exit, err := c.Exec(within(t, 20*time.Second), []string{"sh", "-c", "exit 127"}, driver.Stdio{}); err != nil || exit != 127 {
+	if exit, err := c.Exec(within(t, 2*time.Minute), []string{"sh", "-c", "exit 127"}, driver.Stdio{}); err != nil || exit != 127 {
 		t.Errorf("a program that ends with 127: %d, %v", exit, err)
 	}
 }
@@ -110,16 +110,19 @@ func TestExecOfNothing(t *testing.T) {
 func TestExecEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := open(t, vm(t))
+	if exit, err := c.Exec(within(t, 2*time.Minute), []string{"true"}, driver.Stdio{}); err != nil || exit != 0 {
+		t.Fatal(exit, err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
 	_, err := c.Exec(ctx, []string{"sh", "-c", "trap '' HUP TERM; exec sleep 98765"}, driver.Stdio{})
-	if fault.ReasonOf(err) != "TimedOut" || time.Since(begin) > 4*time.Second {
+	if fault.ReasonOf(err) != "TimedOut" || time.Since(begin) > time.Minute {
 		t.Fatalf("after %v: %v", time.Since(begin), err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
-		exit, err := c.Exec(within(t, 10*time.Second), []string{"pgrep", "-f", "^sleep 98765"}, driver.Stdio{})
+		exit, err := c.Exec(within(t, 2*time.Minute), []string{"pgrep", "-f", "^sleep 98765"}, driver.Stdio{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +143,7 @@ func TestManySessions(t *testing.T) {
 		wg.Go(func() {
 			var out bytes.Buffer
 			want := strings.Repeat(fmt.Sprint(i), 1000)
-			exit, err := c.Exec(within(t, 30*time.Second), []string{"printf", "%s", want}, driver.Stdio{Out: &out})
+			exit, err := c.Exec(within(t, 2*time.Minute), []string{"printf", "%s", want}, driver.Stdio{Out: &out})
 			if err != nil || exit != 0 || out.String() != want {
 				t.Errorf("%d: %d, %v", i, exit, err)
 			}
@@ -152,7 +155,7 @@ func TestManySessions(t *testing.T) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	c := open(t, vm(t))
-	ctx := within(t, 60*time.Second)
+	ctx := within(t, 2*time.Minute)
 	root := fmt.Sprintf("/tmp/zaffre test %x", rand.Uint64())
 	f := c.FS()
 	t.Cleanup(func() {
@@ -232,7 +235,7 @@ func second[A, B any](_ A, b B) B { return b }
 func TestDial(t *testing.T) {
 	t.Parallel()
 	c := open(t, vm(t))
-	ctx := within(t, 30*time.Second)
+	ctx := within(t, 2*time.Minute)
 	conn, err := c.Dial(ctx, "tcp", os.Getenv("ENGINES_VM2"))
 	if err != nil {
 		t.Fatal(err)
@@ -265,12 +268,12 @@ func TestVia(t *testing.T) {
 	}
 	far.Via = []driver.Host{open(t, jump)}
 	var out bytes.Buffer
-	if _, err := open(t, far).Exec(within(t, 20*time.Second), []string{"hostname"}, driver.Stdio{Out: &out}); err != nil || out.String() != "vm2\n" {
+	if _, err := open(t, far).Exec(within(t, 2*time.Minute), []string{"hostname"}, driver.Stdio{Out: &out}); err != nil || out.String() != "vm2\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	far.Address = "127.0.0.1"
 	far.Port = 1
-	_, checks, err := open(t, far).Probe(within(t, 20*time.Second))
+	_, checks, err := open(t, far).Probe(within(t, 2*time.Minute))
 	if fault.ReasonOf(err) != "ConnectionRefused" {
 		t.Errorf("%v\n%+v", err, checks)
 	}
@@ -282,7 +285,7 @@ func TestTerminal(t *testing.T) {
 	size := make(chan [2]int, 1)
 	size <- [2]int{101, 37}
 	var out bytes.Buffer
-	exit, err := c.Terminal(within(t, 20*time.Second), driver.Stdio{In: strings.NewReader("stty size; exit 7\n"), Out: &out, Resize: size})
+	exit, err := c.Terminal(within(t, 2*time.Minute), driver.Stdio{In: strings.NewReader("stty size; exit 7\n"), Out: &out, Resize: size})
 	if err != nil || exit != 7 || !strings.Contains(out.String(), "37 101") {
 		t.Errorf("exit %d, %v: %q", exit, err, out.String())
 	}

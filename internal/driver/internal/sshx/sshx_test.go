@@ -194,7 +194,7 @@ func (p *peer) config(t testing.TB) sshx.Config {
 	t.Helper()
 	_, key := newKey(t)
 	return sshx.Config{
-		Address: "127.0.0.1", Port: p.Addr().(*net.TCPAddr).Port, User: "u", Login: sshx.Login{Key: key}, Timeout: 2 * time.Second,
+		Address: "127.0.0.1", Port: p.Addr().(*net.TCPAddr).Port, User: "u", Login: sshx.Login{Key: key}, Timeout: time.Minute,
 	}
 }
 
@@ -205,7 +205,7 @@ func TestKept(t *testing.T) {
 	c := open(t, p.config(t))
 	echo := func() error {
 		var out strings.Builder
-		exit, err := c.Exec(within(t, 20*time.Second), []string{"echo", "hi"}, driver.Stdio{Out: &out})
+		exit, err := c.Exec(within(t, 2*time.Minute), []string{"echo", "hi"}, driver.Stdio{Out: &out})
 		if err == nil && (exit != 0 || out.String() != "hi\n") {
 			t.Errorf("exit %d, %q", exit, out.String())
 		}
@@ -219,7 +219,7 @@ func TestKept(t *testing.T) {
 	if n := p.conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
-	if _, _, err := c.Probe(within(t, 20*time.Second)); err != nil {
+	if _, _, err := c.Probe(within(t, 2*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if err := echo(); err != nil || p.conns.Load() != 2 {
@@ -263,16 +263,16 @@ func TestFirstKeyIsKept(t *testing.T) {
 	config := one.config(t)
 	config.Port = front.Addr().(*net.TCPAddr).Port
 	c := open(t, config)
-	if _, _, err := c.Probe(within(t, 10*time.Second)); err != nil {
+	if _, _, err := c.Probe(within(t, 2*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	to.Store(two)
-	seen, _, err := c.Probe(within(t, 10*time.Second))
+	seen, _, err := c.Probe(within(t, 2*time.Minute))
 	if fault.ReasonOf(err) != "HostKeyChanged" || seen.Key == nil || sshx.Fingerprint(seen.Key) != sshx.Fingerprint(two.key.PublicKey()) {
 		t.Errorf("%v, seen %+v", err, seen)
 	}
 	// The connection to the first machine would still do.
-	if _, err := c.Exec(within(t, 10*time.Second), []string{"true"}, driver.Stdio{}); fault.ReasonOf(err) != "HostKeyChanged" {
+	if _, err := c.Exec(within(t, 2*time.Minute), []string{"true"}, driver.Stdio{}); fault.ReasonOf(err) != "HostKeyChanged" {
 		t.Errorf("a command after the key changed: %v", err)
 	}
 }
@@ -282,7 +282,7 @@ func TestBlackHoles(t *testing.T) {
 	t.Parallel()
 	p := serve(t)
 	c := open(t, p.config(t))
-	if _, _, err := c.Probe(within(t, 10*time.Second)); err != nil {
+	if _, _, err := c.Probe(within(t, 2*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	p.silent.Store(true)
@@ -303,7 +303,7 @@ func TestBlackHoles(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			begin := time.Now()
-			if err := call(ctx); fault.CodeOf(err) != fault.Unavailable || time.Since(begin) > 3*time.Second {
+			if err := call(ctx); fault.CodeOf(err) != fault.Unavailable || time.Since(begin) > time.Minute {
 				t.Errorf("after %v: %v", time.Since(begin), err)
 			}
 		})
@@ -332,23 +332,65 @@ func TestBackoff(t *testing.T) {
 		}
 	}()
 	_, key := newKey(t)
-	c := open(t, sshx.Config{Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", Login: sshx.Login{Key: key}, Timeout: 2 * time.Second})
-	for range 4 {
-		if _, _, err := c.Probe(within(t, 10*time.Second)); fault.ReasonOf(err) != "ClosedBeforeBanner" {
+	c := open(t, sshx.Config{Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", Login: sshx.Login{Key: key}, Timeout: time.Minute})
+	for range 10 { // the pause is 15 s at least by then
+		if _, _, err := c.Probe(within(t, 2*time.Minute)); fault.ReasonOf(err) != "ClosedBeforeBanner" {
 			t.Fatal(err)
 		}
 	}
-	if n := tries.Load(); n != 4 {
-		t.Errorf("4 probes made %d connections", n)
+	if n := tries.Load(); n != 10 {
+		t.Errorf("10 probes made %d connections", n)
 	}
 	for range 10 {
-		if _, err := c.Dial(within(t, time.Second), "tcp", "127.0.0.1:1"); fault.ReasonOf(err) != "ClosedBeforeBanner" {
+		if _, err := c.Dial(within(t, time.Minute), "tcp", "127.0.0.1:1"); fault.ReasonOf(err) != "ClosedBeforeBanner" {
 			t.Error(err)
 		}
 	}
-	if n := tries.Load(); n != 4 {
-		t.Errorf("calls right after a failure made %d connections", n-4)
+	if n := tries.Load(); n != 10 {
+		t.Errorf("calls right after a failure made %d connections", n-10)
 	}
+}
+
+// TestNobodyWaitsForTheDead: while a machine that did not answer is tried again, other calls hear so at once.
+func TestNobodyWaitsForTheDead(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	trying, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, "Exceeded MaxStartups\r\n")
+		_, _ = io.ReadFull(c, make([]byte, len("SSH-2.0-zaffre\r\n")))
+		c.Close()
+		if c, err = l.Accept(); err == nil {
+			close(trying)
+			<-end
+			c.Close()
+		}
+	}()
+	_, key := newKey(t)
+	c := open(t, sshx.Config{Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", Login: sshx.Login{Key: key}, Timeout: 20 * time.Second})
+	_, _, first := c.Probe(within(t, 2*time.Minute))
+	if first == nil {
+		t.Fatal("a machine that turns us away was probed")
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _, _ = c.Probe(within(t, 2*time.Minute))
+	}()
+	<-trying
+	if _, err := c.Dial(within(t, 2*time.Minute), "tcp", "127.0.0.1:1"); fault.ReasonOf(err) != fault.ReasonOf(first) {
+		t.Errorf("beside a try a call returned %v, not at once why the last one failed: %v", err, first)
+	}
+	close(end)
+	<-ended
 }
 
 // BenchmarkKept measures what 200 kept connections to servers with host keys of their own cost: memory of

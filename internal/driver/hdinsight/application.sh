@@ -1,5 +1,0 @@
-# Says which application of Spark the log of job $3 of target $2 names, in its first lines.
-log=$work/$2/jobs/$3/log
-[ -f "$log" ] || exit 0
-id=$(head -c 1000000 -- "$log" | sed -n 's/.*Submitted application \(application_[0-9]*_[0-9]*\).*/\1/p; s/.*Connected to Spark cluster with app ID \(app-[0-9]*-[0-9]*\).*/\1/p' | head -n 1)
-[ -z "$id" ] || printf 'application=%s\n' "$id"

@@ -1,0 +1,5 @@
+//go:build !agents
+
+package carry
+
+func embedded() map[string][]byte { return nil }
