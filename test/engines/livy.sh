@@ -51,8 +51,9 @@ livy.repl.enable-hive-context = false
 livy.file.local-dir-whitelist = $ENGINES_LIVY_FILES
 livy.rsc.rpc.server.address = 127.0.0.1
 livy.rsc.server.connect.timeout = 180s
+livy.rsc.launcher.port.range = 18400~18599
 EOF
-  printf 'livy.rsc.rpc.server.address = 127.0.0.1\nlivy.rsc.server.connect.timeout = 180s\n' >"$conf/livy-client.conf"
+  sed -n '/^livy.rsc/p' "$conf/livy.conf" >"$conf/livy-client.conf" # by default eleven ports, which a dead session gives back late
   cat >"$conf/log4j.properties" <<'EOF'
 log4j.rootCategory=INFO, console
 log4j.appender.console=org.apache.log4j.ConsoleAppender

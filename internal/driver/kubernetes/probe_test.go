@@ -2,9 +2,14 @@ package kubernetes_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -264,6 +269,38 @@ func TestProbeAtOnce(t *testing.T) { // not beside others: each look sends this 
 	u.empty(namespace)
 	if n := probesMade(t, namespace); n > 2 {
 		t.Errorf("two connections have made %d pods", n)
+	}
+}
+
+// TestProbeTaken: a connection that ends because the probe is taken away says nothing of how far pods reach.
+func TestProbeTaken(t *testing.T) {
+	_, target, namespace := fresh(t)
+	target.Tools = t.TempDir()
+	host, _, _ := net.SplitHostPort(os.Getenv("TEST_KUBERNETES_REGISTRY"))
+	packages, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate(t, host, filepath.Join(t.TempDir(), "ca.pem"))}}, ErrorLog: log.New(io.Discard, "", 0)}
+	var all sync.WaitGroup
+	t.Cleanup(func() { server.Close(); packages.Close(); all.Wait() })
+	all.Go(func() {
+		c, err := packages.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		kubectl(t, "", "-n", namespace, "delete", "--wait=false", "job/zaffre-"+target.ID+"-probe")
+		c.Close()
+		_ = server.ServeTLS(packages, "", "")
+	})
+	t.Setenv("UV_DEFAULT_INDEX", "https://"+packages.Addr().String()+"/simple")
+	u := using{t, connect(t, target)}
+	checks, _ := u.observed()
+	u.wantCheck(checks, "egress", "", "pods reach "+packages.Addr().String())
+	u.empty(namespace)
+	if n := probesMade(t, namespace); n != 2 {
+		t.Errorf("%d pods were made, want 2", n)
 	}
 }
 

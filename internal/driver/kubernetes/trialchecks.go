@@ -149,7 +149,10 @@ func (t *trial) egress(ctx context.Context) error {
 	}
 	why := ""
 	err := t.step("egress", false, func() (said []string, err error) {
-		if why, err = t.reach(ctx, to); err != nil {
+		if why, err = t.reach(ctx, to); err == nil && why != "" && t.taken(ctx) { // with it went the way
+			why, err = "", t.startingFault("another look, or somebody by hand, has taken the probe away", why)
+		}
+		if err != nil {
 			return nil, err
 		}
 		if t.Facts["egress"] = to; why == "" {

@@ -149,13 +149,15 @@ func TestSimulatorAnswersAsLivy(t *testing.T) {
 	}
 }
 
-// settled is the answer of a real Livy, which says for a while that a session is shutting down, also after it was dead.
+// settled is the answer of a real Livy, which says for a while that a session is shutting down, also after it was dead,
+// and of one that could not begin that it is dead, or killed where it has noticed that it hears nothing before that its
+// application has ended.
 func settled(t *testing.T, endpoint, method, path, body string) string {
 	t.Helper()
 	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		real := said(t, endpoint, method, path, body)
 		if !strings.Contains(real, "shutting_down") || time.Now().After(until) {
-			return real
+			return strings.ReplaceAll(real, `"killed"`, `"dead"`)
 		}
 	}
 }
@@ -183,11 +185,13 @@ func said(t *testing.T, endpoint, method, path, body string) string {
 
 func untilDead(t *testing.T, endpoint, name string) {
 	t.Helper()
-	until := time.Now().Add(3 * time.Minute)
-	for !strings.Contains(said(t, endpoint, "GET", "/sessions/"+name+"/state", ""), `"dead"`) {
-		if time.Now().After(until) {
-			t.Fatal("it does not die")
+	for until := time.Now().Add(3 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		state := said(t, endpoint, "GET", "/sessions/"+name+"/state", "")
+		if strings.Contains(state, `"dead"`) || strings.Contains(state, `"killed"`) {
+			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		if time.Now().After(until) {
+			t.Fatalf("the session at %s does not die: %s", endpoint, state)
+		}
 	}
 }
