@@ -11,6 +11,7 @@ CUTS    ?= 100
 POINTS  ?= 10000
 FAULTS  ?= 0.005
 RACE    ?=
+RERUN   ?=
 TOOL     = $(GO) tool -modfile=tools/go.mod
 FLAGS    = -trimpath -ldflags "-s -w"
 AGENTS   = internal/agent/carry/bin
@@ -32,12 +33,17 @@ SENDERS = ./internal/driver/kubernetes ./internal/driver/synapse ./internal/driv
 test: agents
 	@bash test/setup.sh $(MAKE) -s -k test-senders test-others
 
+# $(call tests,FLAGS,PACKAGES). With RERUN=1 a test that fails beside others is run once more; both results are printed, and
+# it counts as failed if it fails twice, if it races, or if more than five have failed.
+tests = $(if $(RERUN),$(TOOL) gotestsum --format standard-quiet --hide-summary skipped --rerun-fails=1 --rerun-fails-max-failures=5 \
+	--rerun-fails-abort-on-data-race --rerun-fails-run-root-test --packages="$(2)" -- $(1),$(GO) test $(1) $(2))
+
 test-senders:
-	$(GO) test -tags agents $(RACE) -timeout 60m $(SENDERS)
+	$(call tests,-tags agents $(RACE) -timeout 60m,$(SENDERS))
 
 # The longest first, so that it does not go on alone in the end.
 test-others:
-	$(GO) test $(RACE) -timeout 60m $$($(GO) list ./test/clients ./... | grep -vxF "$$($(GO) list $(SENDERS))")
+	$(call tests,$(RACE) -timeout 60m,$$($(GO) list ./test/clients ./... | grep -vxF "$$($(GO) list $(SENDERS))"))
 
 check: format vet staticcheck layers race verify
 
