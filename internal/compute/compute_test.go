@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -110,6 +111,27 @@ func TestVerdict(t *testing.T) {
 	got := check(t, s, key("bad"))
 	if got.Status.State != compute.Succeeded || got.Ready() || got.Status.Conditions[0].Reason != "ConnectionRefused" {
 		t.Errorf("away: %s, conditions %+v", got.Status.State, got.Status.Conditions)
+	}
+}
+
+// TestBusyForAMoment: one who says when to ask again is asked again, before an attach has failed or a record goes while
+// what it stands for stays.
+func TestBusyForAMoment(t *testing.T) {
+	t.Parallel()
+	s := domaintest.New(t)
+	busy := &fault.Error{Code: fault.Unavailable, Reason: "ClusterBusy", What: "x", Why: "it cannot answer now", Fix: "x", RetryAfter: time.Millisecond}
+	s.Fake.Fail("Observe", busy, busy)
+	if got := s.Attach(t, "busy", nil); got.Status.State != compute.Succeeded {
+		t.Errorf("it is %s, %+v", got.Status.State, got.Status.Error)
+	}
+	s.Fake.Fail("Clean", busy, busy)
+	if _, err := s.Computes.Detach(owner(t.Context()), key("busy"), compute.DetachOptions{Leave: true}); err != nil || s.Fake.Calls("Clean") != 3 {
+		t.Errorf("detached after %d tries, %v", s.Fake.Calls("Clean"), err)
+	}
+	busy.RetryAfter = time.Hour
+	s.Fake.Fail("Observe", busy)
+	if got := s.Attach(t, "later", nil); got.Status.State != compute.Failed {
+		t.Errorf("what is to be asked again in an hour is %s", got.Status.State)
 	}
 }
 

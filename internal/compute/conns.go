@@ -167,6 +167,25 @@ func (s *Service) use(ctx context.Context, t Target, f func(driver.Conn) error) 
 	return t.named(f(conn))
 }
 
+// patiently calls f again for as long as it is told when to ask again, and ctx has time for that.
+func patiently(ctx context.Context, f func() error) error {
+	for {
+		err := f()
+		if err == nil || fault.From(err).RetryAfter == 0 {
+			return err
+		}
+		wait := fault.From(err).RetryAfter
+		if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // maxDepth bounds how many targets may stand on one another.
 const maxDepth = 8
 

@@ -180,12 +180,17 @@ func (s *Service) clean(ctx context.Context, t Target, dryRun bool) (items []dri
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, context.DeadlineExceeded)
 	defer cancel()
-	err = s.use(ctx, t, func(c driver.Conn) error {
-		cleaner, err := driver.As[driver.Cleaner](c)
-		if err != nil {
-			return nil // a kind that leaves nothing has nothing to clean
-		}
-		items, err = cleaner.Clean(ctx, dryRun)
+	err = patiently(ctx, func() error {
+		var some []driver.Item
+		err := s.use(ctx, t, func(c driver.Conn) error {
+			cleaner, err := driver.As[driver.Cleaner](c)
+			if err != nil {
+				return nil // a kind that leaves nothing has nothing to clean
+			}
+			some, err = cleaner.Clean(ctx, dryRun)
+			return err
+		})
+		items = append(slices.DeleteFunc(items, func(i driver.Item) bool { return !i.Removed }), some...)
 		return err
 	})
 	if err != nil && !t.seenWell() {

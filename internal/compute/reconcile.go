@@ -104,16 +104,11 @@ func (s *Service) observe(ctx context.Context, t Target) (o look, err error) {
 	before, found, err := s.lookUp(ctx, t)
 	if err == nil {
 		o.foundAny, o.found = true, found
-		err = s.Use(ctx, t, func(c driver.Conn) error {
-			var made driver.Observation
-			if err := s.make(ctx, t, c, &made); err != nil {
-				o.Checks = made.Checks
-				return err
-			}
-			o.Observation, err = c.Observe(ctx)
-			o.Checks = append(made.Checks, o.Checks...)
-			return err
-		})
+		see := s.see
+		if t.Status.State == Creating || t.Status.State == Updating {
+			see = s.verdict
+		}
+		o.Observation, err = see(ctx, t)
 	}
 	o.Checks = append(before, o.Checks...)
 	if err == nil && !o.Exists {
@@ -125,6 +120,31 @@ func (s *Service) observe(ctx context.Context, t Target) (o look, err error) {
 	if o.Observed.IsZero() {
 		o.Observed = time.Now()
 	}
+	return o, err
+}
+
+// see looks at a target once, after it has made it where that is to be done.
+func (s *Service) see(ctx context.Context, t Target) (o driver.Observation, err error) {
+	err = s.Use(ctx, t, func(c driver.Conn) error {
+		var made driver.Observation
+		if err := s.make(ctx, t, c, &made); err != nil {
+			o.Checks = made.Checks
+			return err
+		}
+		o, err = c.Observe(ctx)
+		o.Checks = append(made.Checks, o.Checks...)
+		return err
+	})
+	return o, err
+}
+
+// verdict is see for the look by which a target is attached: it is repeated where the other side says when to ask again. A
+// moment in which it is busy says nothing of the target, and clients give up on one that has failed.
+func (s *Service) verdict(ctx context.Context, t Target) (o driver.Observation, err error) {
+	err = patiently(ctx, func() error {
+		o, err = s.see(ctx, t)
+		return err
+	})
 	return o, err
 }
 

@@ -96,9 +96,20 @@ func (cl *cluster) refused(s metav1.Status, err error) error {
 	case apierrors.IsConflict(err):
 		return &fault.Error{Code: fault.Unavailable, Reason: "ObjectChanged", What: what, Why: "somebody else changed the object meanwhile", Fix: "nothing: it is tried again", Evidence: said}
 	case apierrors.IsTooManyRequests(err), s.Code >= 500, apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
-		return &fault.Error{Code: fault.Unavailable, Reason: "ClusterBusy", What: what, Why: "the API server cannot answer now", Fix: "nothing: it is tried again; if it stays so, look at the cluster's control plane", Evidence: said}
+		return &fault.Error{
+			Code: fault.Unavailable, Reason: "ClusterBusy", What: what, Why: "the API server cannot answer now", Evidence: said, RetryAfter: max(retryAfter(s), time.Second),
+			Fix: "nothing: it is tried again; if it stays so, look at the cluster's control plane",
+		}
 	}
 	return &fault.Error{Code: fault.Internal, Reason: "ClusterRefused", What: what, Why: "of a reason that zaffre does not know", Fix: "look at the evidence, and report it", Evidence: said, Err: err}
+}
+
+// retryAfter is when the API server wants to be asked again; 0: it does not say.
+func retryAfter(s metav1.Status) time.Duration {
+	if s.Details == nil {
+		return 0
+	}
+	return time.Duration(s.Details.RetryAfterSeconds) * time.Second
 }
 
 func (cl *cluster) forbidden(said []string) error {
