@@ -81,8 +81,30 @@ func (a *App) flagError(cmd *cobra.Command, err error) error {
 	}
 	return Usage(&fault.Error{
 		Code: fault.Invalid, Reason: "FlagInvalid", What: "a flag of " + cmd.CommandPath() + " cannot be used",
-		Why: err.Error(), Fix: "run: " + cmd.CommandPath() + " --help" + hint,
+		Why: flagWhy(err), Fix: "run: " + cmd.CommandPath() + " --help" + hint,
 	})
+}
+
+// flagWhy says what a value should be in place of what its parser says, where that is a number or a time.
+func flagWhy(err error) string {
+	e, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err.Error()
+	}
+	want := ""
+	switch e.GetFlag().Value.Type() {
+	case "int", "int64", "uint":
+		want = "a whole number"
+	case "float64":
+		want = "a number"
+	case "bool":
+		want = "true or false"
+	case "duration":
+		want = "a time like 90s, 15m or 2h30m"
+	default:
+		return err.Error()
+	}
+	return fmt.Sprintf("--%s takes %s, and %q is none", e.GetFlag().Name, want, e.GetValue())
 }
 
 // Names returns a completion from what list gives, for the first argument.

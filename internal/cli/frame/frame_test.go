@@ -125,3 +125,26 @@ func TestSpan(t *testing.T) {
 		}
 	}
 }
+
+// TestFlagValue: who mistypes a value reads what it should be.
+func TestFlagValue(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][2]string{
+		{"--count=x", `--count takes a whole number, and "x" is none`},
+		{"--within=5x", `--within takes a time like 90s, 15m or 2h30m, and "5x" is none`},
+		{"--quiet=maybe", `--quiet takes true or false, and "maybe" is none`},
+		{"--share=x", `--share takes a number, and "x" is none`},
+		{"--cuont=3", "unknown flag: --cuont"},
+	} {
+		var out bytes.Buffer
+		cmd := app(&out, "table").Command("run.list", "list", nil, nil)
+		cmd.Flags().Int("count", 0, "")
+		cmd.Flags().Duration("within", 0, "")
+		cmd.Flags().Bool("quiet", false, "")
+		cmd.Flags().Float64("share", 0, "")
+		f := fault.From(cmd.FlagErrorFunc()(cmd, cmd.ParseFlags([]string{c[0]})))
+		if f.Reason != "FlagInvalid" || f.Why != c[1] {
+			t.Errorf("%s: %s: %s, want %s", c[0], f.Reason, f.Why, c[1])
+		}
+	}
+}
