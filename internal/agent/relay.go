@@ -167,6 +167,9 @@ func (r *relay) handler() http.Handler {
 			defer cancel()
 			req = req.WithContext(ctx)
 		}
+		// Else the server drains and closes the request's body as the head of the answer goes out, and where the proxy has not
+		// seen yet that it is at an end, it takes that for a failure and cuts the answer.
+		_ = http.NewResponseController(w).EnableFullDuplex()
 		proxy.ServeHTTP(w, req)
 	})
 }

@@ -175,7 +175,7 @@ func (s *stage) record() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	p := httptest.NewServer(&httputil.ReverseProxy{
+	p := httptest.NewServer(rig.Proxy(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, Transport: transport, FlushInterval: -1,
 		ModifyResponse: func(r *http.Response) error {
 			where := r.Request.Method + " " + r.Request.URL.Path + " " + r.Status
@@ -188,7 +188,7 @@ func (s *stage) record() {
 			r.Body = &recorder{ReadCloser: r.Body, done: func(b []byte) { s.search("answers", where, b) }}
 			return nil
 		},
-	})
+	}))
 	s.Cleanup(p.Close)
 	s.proxy = p.URL
 }

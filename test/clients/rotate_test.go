@@ -242,13 +242,13 @@ func newGate(t testing.TB, behind, taken, shown string) *gate {
 		t.Fatal(err)
 	}
 	g := &gate{taken: taken}
-	proxy := &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+	proxy := rig.Proxy(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
 		p.SetURL(to)
 		p.Out.Header.Del("Authorization")
 		if shown != "" {
 			p.Out.Header.Set("Authorization", shown)
 		}
-	}}
+	}})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		ok := r.Header.Get("Authorization") == g.taken

@@ -19,6 +19,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 // gate is a way to an API server that counts what is asked, and can be shut.
@@ -53,10 +54,10 @@ func behind(t *testing.T, target driver.Target) (driver.Target, *gate) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
 	g := &gate{}
-	proxy := &httputil.ReverseProxy{
+	proxy := rig.Proxy(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, FlushInterval: -1,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true},
-	}
+	})
 	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.shut.Load() {
 			panic(http.ErrAbortHandler)

@@ -46,6 +46,10 @@ func office(t *testing.T) func(context.Context) (net.Conn, error) {
 			<-r.Context().Done()
 			return
 		}
+		if strings.HasSuffix(r.URL.Path, "/early") { // its answer does not wait for all that it is sent
+			c := http.NewResponseController(w)
+			_, _ = c.EnableFullDuplex(), c.Flush()
+		}
 		b, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, "%s https://%s%s %q", r.Method, r.Host, r.URL.RequestURI(), b)
@@ -300,6 +304,31 @@ func TestRelayHoldsNobody(t *testing.T) {
 	}
 	if got := <-gone; got.status == 200 {
 		t.Errorf("who waited got %+v", got)
+	}
+}
+
+// TestRelayAnswersEarly: an answer that has begun before all of the request was read arrives, and whole.
+func TestRelayAnswersEarly(t *testing.T) {
+	e := openErrand(t)
+	ctx, cancel := context.WithTimeout(e.ctx, time.Minute)
+	defer cancel()
+	body, rest := io.Pipe()
+	r, err := http.NewRequestWithContext(ctx, "POST", e.base+"/early", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+runToken)
+	go func() { _, _ = io.WriteString(rest, "one, ") }()
+	e.http.Transport.(*http.Transport).DisableKeepAlives = false // of a connection that is closed nothing is drained
+	defer e.http.CloseIdleConnections()
+	resp, err := e.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	go func() { _, _ = io.WriteString(rest, "two"); rest.Close() }()
+	if b, err := io.ReadAll(resp.Body); err != nil || !strings.HasSuffix(string(b), `"one, two"`) {
+		t.Errorf("%q came, %v", b, err)
 	}
 }
 

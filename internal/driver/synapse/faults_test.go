@@ -16,6 +16,7 @@ import (
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
 	"github.com/zaffre-ml/zaffre/internal/fault"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 func withOptions(j driver.Job, options map[string]any) driver.Job {
@@ -30,7 +31,7 @@ func between(t *testing.T, endpoint string, lose *atomic.Int32) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
+	proxy := rig.Proxy(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || lose.Add(-1) < 0 {
 			proxy.ServeHTTP(w, r)

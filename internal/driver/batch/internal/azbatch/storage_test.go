@@ -21,6 +21,7 @@ import (
 
 	"github.com/zaffre-ml/zaffre/internal/driver"
 	"github.com/zaffre-ml/zaffre/internal/driver/drivertest"
+	"github.com/zaffre-ml/zaffre/test/rig"
 )
 
 // files is code in memory.
@@ -58,10 +59,10 @@ func TestStorageIsAwayForAWhile(t *testing.T) {
 	}
 	var away atomic.Bool
 	refused := make(chan struct{}, 1000)
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := rig.Proxy(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: u.Scheme, Host: u.Host})
 		r.Out.Host = r.In.Host
-	}}
+	}})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if away.Load() {
 			refused <- struct{}{}
